@@ -1,0 +1,173 @@
+"""The tables of a store: one explicit, versioned Arrow schema each, with units and meaning in the field metadata.
+
+Columns may be added (nullable); none is ever dropped or retyped, so that a notebook written today reads every later store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+__all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Table"]
+
+SCHEMA_VERSION = 1
+
+STR, INT, REAL, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its Arrow type, what it means, and its unit (empty for a pure number or a name)."""
+
+    name: str
+    type: pa.DataType
+    doc: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what a row is, the columns after `task_id` (which every table has, first)."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema, `task_id` first, documentation and units as field metadata."""
+        task = Column("task_id", STR, "the task that wrote the row")
+        fields = [
+            pa.field(c.name, c.type, nullable=True, metadata={"doc": c.doc, "unit": c.unit})
+            for c in (task, *self.columns)
+        ]
+        return pa.schema(fields, metadata={"mcdist.table": self.name, "mcdist.schema": str(SCHEMA_VERSION)})
+
+
+NATS, FRACTION = "nats per example", "fraction"
+
+_LOSSES = (
+    Column("train_loss", REAL, "mean loss on the whole training split, without weight decay or augmentation", NATS),
+    Column("train_error", REAL, "misclassified part of the training split", FRACTION),
+    Column("val_loss", REAL, "mean loss on the validation split, null without one", NATS),
+    Column("val_error", REAL, "misclassified part of the validation split, null without one", FRACTION),
+    Column("test_loss", REAL, "mean loss on the test split", NATS),
+    Column("test_error", REAL, "misclassified part of the test split", FRACTION),
+    Column("l2_norm", REAL, "Euclidean norm of the parameters"),
+)
+
+_TRAIN = (
+    Column("epochs", INT, "passes over the training split", "epochs"),
+    Column("optimizer", STR, "sgd, adam or adamw"),
+    Column("lr", REAL, "base learning rate"),
+    Column("momentum", REAL, "heavy-ball momentum"),
+    Column("weight_decay", REAL, "coefficient of 0.5 |w|^2 (decoupled for adamw)"),
+    Column("batch_size", INT, "examples per step", "examples"),
+    Column("schedule", STR, "learning-rate schedule"),
+)
+
+_PATH = (
+    Column("path_id", STR, "the task that made the path"),
+    Column("kind", STR, "path family: linear, bezier, chain, ..."),
+    Column("aligned", BOOL, "whether end point b was permuted to match a first"),
+    Column("endpoint_a", STR, "end point at t = 0"),
+    Column("endpoint_b", STR, "end point at t = 1"),
+)
+
+_TABLES = (
+    Table(
+        "tasks",
+        "one task, written last: the commit",
+        (
+            Column("kind", STR, "endpoint, path, profile, ..."),
+            Column("status", STR, "done, failed, or blocked (an input failed)"),
+            Column("attempts", INT, "times the task was started until this outcome"),
+            Column("error", STR, "message and traceback of a failed task, the failed inputs of a blocked one"),
+            Column("error_kind", STR, "diverged, raised, lost or blocked; null when done"),
+            Column("host", STR, "machine that did the work"),
+            Column("device", STR, "device that did the work"),
+            Column("pack_id", STR, "the pack that the task was computed and committed in"),
+            Column("pack_size", INT, "tasks in that pack"),
+            Column("wall_s", REAL, "the pack's wall time divided by its tasks", "s"),
+            Column("started_at", pa.timestamp("us", tz="UTC"), "when the pack was started"),
+            Column("mcdist_version", STR, "version of mcdist"),
+            Column("torch_version", STR, "version of torch"),
+            Column("spec", STR, "the task's whole specification, JSON"),
+            Column("inputs", pa.list_(STR), "ids of the tasks whose results went in"),
+        ),
+    ),
+    Table("sweep_tasks", "one task that a sweep asked for", (Column("sweep", STR, "name of the sweep"),)),
+    Table(
+        "endpoints",
+        "one trained end point",
+        (
+            Column("endpoint_id", STR, "the task that trained it"),
+            Column("problem", STR, "label of the problem"),
+            Column("dataset", STR, "data set"),
+            Column("model", STR, "model"),
+            Column("n_params", INT, "trainable parameters"),
+            Column("seed", INT, "seed of initial weights and data order"),
+            Column("parent_id", STR, "end point that this one was branched from, or null"),
+            Column("spawn_epoch", INT, "epoch of the parent at which it branched, or null", "epochs"),
+            *_TRAIN,
+            *_LOSSES,
+        ),
+    ),
+    Table(
+        "history",
+        "one epoch of training of an end point or a path",
+        (
+            Column("endpoint_id", STR, "the end point, or null"),
+            Column("path_id", STR, "the path, or null"),
+            Column("epoch", INT, "epochs finished, from 1", "epochs"),
+            Column("lr", REAL, "learning rate of the epoch's last step"),
+            Column("train_loss", REAL, "mean minibatch loss over the epoch, as trained (augmented, train mode)", NATS),
+            Column("train_error", REAL, "mean minibatch error over the epoch, as trained", FRACTION),
+        ),
+    ),
+    Table(
+        "paths",
+        "one path between two end points",
+        (
+            *_PATH,
+            Column("n_points", INT, "control points, ends included"),
+            Column("length", REAL, "Euclidean length of the path"),
+            Column("chord", REAL, "Euclidean distance of its ends"),
+            Column("ends", STR, "fixed or free"),
+            Column("seed", INT, "seed of t and data order"),
+            *_TRAIN,
+        ),
+    ),
+    Table(
+        "path_points",
+        "one position on one path",
+        (
+            Column("path_id", STR, "the path"),
+            Column("t", REAL, "curve parameter in [0, 1]"),
+            Column("s", REAL, "arclength from end a over total length, in [0, 1]"),
+            *_LOSSES,
+        ),
+    ),
+    Table(
+        "barriers",
+        "one metric along one path",
+        (
+            *_PATH,
+            Column("metric", STR, "column of path_points: train_loss, test_error, ..."),
+            Column("n_points", INT, "positions that the profile had"),
+            Column("value_a", REAL, "the metric at t = 0"),
+            Column("value_b", REAL, "the metric at t = 1"),
+            Column("min", REAL, "least value over the positions"),
+            Column("max", REAL, "greatest value: the saddle"),
+            Column("mean", REAL, "mean over the positions"),
+            Column("integral", REAL, "trapezoid integral over normalised arclength s"),
+            Column("argmax_t", REAL, "t of the greatest value"),
+            Column("barrier_linear", REAL, "max_t [m(t) - ((1 - t) m(0) + t m(1))], >= 0"),
+            Column("barrier_mean", REAL, "max - (m(0) + m(1)) / 2"),
+            Column("barrier_max", REAL, "max - max(m(0), m(1)), >= 0"),
+        ),
+    ),
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in _TABLES}
