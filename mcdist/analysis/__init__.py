@@ -1,0 +1,23 @@
+"""Statistics, figures and the report of a sweep, from the store's tables alone."""
+
+from mcdist.analysis.barriers import barrier_summary
+from mcdist.analysis.plots import plot_barrier_matrix, plot_barrier_strip, plot_dendrogram, plot_profiles
+from mcdist.analysis.profiles import mean_profile
+from mcdist.analysis.ratios import barrier_ratio
+from mcdist.analysis.report import write_report
+from mcdist.analysis.resampling import families
+from mcdist.analysis.saddles import minimax_saddles, saddle_tree
+
+__all__ = [
+    "barrier_ratio",
+    "barrier_summary",
+    "families",
+    "mean_profile",
+    "minimax_saddles",
+    "plot_barrier_matrix",
+    "plot_barrier_strip",
+    "plot_dendrogram",
+    "plot_profiles",
+    "saddle_tree",
+    "write_report",
+]

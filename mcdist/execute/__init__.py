@@ -1,0 +1,6 @@
+"""Running a plan: driver, executors."""
+
+from mcdist.execute.driver import Summary
+from mcdist.execute.sweep import ExecutorName, KindOverview, overview, run_sweep
+
+__all__ = ["ExecutorName", "KindOverview", "Summary", "overview", "run_sweep"]

@@ -1,0 +1,1 @@
+"""What a point is judged on: data sets, models, classification."""

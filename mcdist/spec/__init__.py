@@ -1,0 +1,27 @@
+"""What a sweep is: frozen models, YAML, the JSON schema."""
+
+from mcdist.spec.base import SpecModel, canonical
+from mcdist.spec.load import dump_spec, load_spec
+from mcdist.spec.problem import DataSpec, ModelSpec, ProblemSpec
+from mcdist.spec.sections import EndpointsSpec, MeasureSpec, PairsSpec, PathSpec, ProfileSpec, ResourcesSpec
+from mcdist.spec.sweep import SweepSpec
+from mcdist.spec.training import ScheduleSpec, TrainSpec
+
+__all__ = [
+    "DataSpec",
+    "EndpointsSpec",
+    "MeasureSpec",
+    "ModelSpec",
+    "PairsSpec",
+    "PathSpec",
+    "ProblemSpec",
+    "ProfileSpec",
+    "ResourcesSpec",
+    "ScheduleSpec",
+    "SpecModel",
+    "SweepSpec",
+    "TrainSpec",
+    "canonical",
+    "dump_spec",
+    "load_spec",
+]

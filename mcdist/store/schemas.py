@@ -1,6 +1,8 @@
-"""The tables of a store: one explicit, versioned Arrow schema each, with units and meaning in the field metadata.
+"""The tables of a store: one explicit, versioned Arrow schema each, with units and meaning in the field
+metadata.
 
-Columns may be added (nullable); none is ever dropped or retyped, so that a notebook written today reads every later store.
+Columns may be added (nullable); none is ever dropped or retyped, so that a notebook written today reads
+every later store.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Table"]
 SCHEMA_VERSION = 1
 
 STR, INT, REAL, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+STRS = pa.list_(pa.field("element", STR))  # as Parquet calls it, so that a schema read back is the same
 
 
 @dataclass(frozen=True)
@@ -26,21 +29,30 @@ class Column:
     unit: str = ""
 
 
+TASK_ID = Column("task_id", STR, "the task that wrote the row")
+PACK_ID = Column(
+    "pack_id", STR, "the pack it was computed and committed in; (task_id, pack_id) joins to `tasks`"
+)
+
+
 @dataclass(frozen=True)
 class Table:
-    """One table: what a row is, the columns after `task_id` (which every table has, first)."""
+    """One table: what a row is, the columns after the keys `task_id` and `pack_id`, which come first.
+
+    The store fills `pack_id` in: it tells which of two computations of a task a row belongs to.
+    """
 
     name: str
     row: str
     columns: tuple[Column, ...]
+    keys: tuple[Column, ...] = (TASK_ID, PACK_ID)
 
     @property
     def schema(self) -> pa.Schema:
-        """The Arrow schema, `task_id` first, documentation and units as field metadata."""
-        task = Column("task_id", STR, "the task that wrote the row")
+        """The Arrow schema, the keys first, documentation and units as field metadata."""
         fields = [
             pa.field(c.name, c.type, nullable=True, metadata={"doc": c.doc, "unit": c.unit})
-            for c in (task, *self.columns)
+            for c in (*self.keys, *self.columns)
         ]
         return pa.schema(fields, metadata={"mcdist.table": self.name, "mcdist.schema": str(SCHEMA_VERSION)})
 
@@ -48,7 +60,12 @@ class Table:
 NATS, FRACTION = "nats per example", "fraction"
 
 _LOSSES = (
-    Column("train_loss", REAL, "mean loss on the whole training split, without weight decay or augmentation", NATS),
+    Column(
+        "train_loss",
+        REAL,
+        "mean loss on the whole training split, without weight decay or augmentation",
+        NATS,
+    ),
     Column("train_error", REAL, "misclassified part of the training split", FRACTION),
     Column("val_loss", REAL, "mean loss on the validation split, null without one", NATS),
     Column("val_error", REAL, "misclassified part of the validation split, null without one", FRACTION),
@@ -83,21 +100,27 @@ _TABLES = (
             Column("kind", STR, "endpoint, path, profile, ..."),
             Column("status", STR, "done, failed, or blocked (an input failed)"),
             Column("attempts", INT, "times the task was started until this outcome"),
-            Column("error", STR, "message and traceback of a failed task, the failed inputs of a blocked one"),
+            Column(
+                "error", STR, "message and traceback of a failed task, the failed inputs of a blocked one"
+            ),
             Column("error_kind", STR, "diverged, raised, lost or blocked; null when done"),
             Column("host", STR, "machine that did the work"),
             Column("device", STR, "device that did the work"),
-            Column("pack_id", STR, "the pack that the task was computed and committed in"),
             Column("pack_size", INT, "tasks in that pack"),
             Column("wall_s", REAL, "the pack's wall time divided by its tasks", "s"),
             Column("started_at", pa.timestamp("us", tz="UTC"), "when the pack was started"),
             Column("mcdist_version", STR, "version of mcdist"),
             Column("torch_version", STR, "version of torch"),
             Column("spec", STR, "the task's whole specification, JSON"),
-            Column("inputs", pa.list_(STR), "ids of the tasks whose results went in"),
+            Column("inputs", STRS, "ids of the tasks whose results went in"),
         ),
     ),
-    Table("sweep_tasks", "one task that a sweep asked for", (Column("sweep", STR, "name of the sweep"),)),
+    Table(
+        "sweep_tasks",
+        "one task that a sweep asked for",
+        (Column("sweep", STR, "name of the sweep"),),
+        keys=(TASK_ID,),
+    ),
     Table(
         "endpoints",
         "one trained end point",
@@ -122,7 +145,12 @@ _TABLES = (
             Column("path_id", STR, "the path, or null"),
             Column("epoch", INT, "epochs finished, from 1", "epochs"),
             Column("lr", REAL, "learning rate of the epoch's last step"),
-            Column("train_loss", REAL, "mean minibatch loss over the epoch, as trained (augmented, train mode)", NATS),
+            Column(
+                "train_loss",
+                REAL,
+                "mean minibatch loss over the epoch, as trained (augmented, train mode)",
+                NATS,
+            ),
             Column("train_error", REAL, "mean minibatch error over the epoch, as trained", FRACTION),
         ),
     ),

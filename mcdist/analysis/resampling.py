@@ -1,0 +1,140 @@
+"""Resampling end points: the independent things in a sweep, from which every pair is made.
+
+With n units (end points, or families of them) a pair (a, b) has the weight w_a w_b in a sample that holds
+unit i w_i times, and w_a where both ends belong to one unit. A resampling is R such weightings; the
+covariance of estimates over them, times `factor`, estimates the covariance of the estimates themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mcdist.errors import RequestError
+
+__all__ = [
+    "Resampling",
+    "Statistic",
+    "codes",
+    "families",
+    "quantile_level",
+    "replicate",
+    "resample",
+    "stream",
+]
+
+Statistic = str | float
+"""`"mean"`, `"median"`, or a quantile's level in (0, 1)."""
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Weights [R, M] of M pairs in R samples, and the factor of the covariance over the samples."""
+
+    weights: Ints
+    factor: float
+
+
+def quantile_level(statistic: Statistic) -> float | None:
+    """The quantile's level that a statistic names; None for the mean. RequestError for anything else."""
+    if statistic == "mean":
+        return None
+    if statistic == "median":
+        return 0.5
+    if isinstance(statistic, float) and 0 < statistic < 1:
+        return statistic
+    raise RequestError(
+        f"statistic: got {statistic!r}; allowed: 'mean', 'median' or a quantile's level in (0, 1)"
+    )
+
+
+def stream(seed: int, *names: object) -> np.random.Generator:
+    """The random stream of that name: it depends on the seed and the names' text alone, not on any other
+    stream.
+    """
+    digest = hashlib.sha256(json.dumps([str(name) for name in names]).encode()).digest()
+    return np.random.default_rng([seed, *np.frombuffer(digest, dtype="<u4").tolist()])
+
+
+def families(endpoints: pd.DataFrame) -> dict[str, str]:
+    """The root ancestor of every end point of the `endpoints` table (itself where it has no parent).
+
+    End points that were branched from one parent share its training, so the family is what is independent:
+    pass the result as `families` to the functions that give intervals.
+    """
+    parent: dict[str, str] = {
+        str(child): str(ancestor)
+        for child, ancestor in zip(endpoints["endpoint_id"], endpoints["parent_id"], strict=True)
+        if pd.notna(ancestor)
+    }
+
+    def root(name: str) -> str:
+        seen = {name}
+        while name in parent and parent[name] not in seen:
+            name = parent[name]
+            seen.add(name)
+        return name
+
+    return {str(name): root(str(name)) for name in endpoints["endpoint_id"]}
+
+
+def codes(pairs: pd.DataFrame, family: Mapping[str, str] | None) -> tuple[Ints, Ints, int]:
+    """Units of both ends of every pair as numbers 0..n-1 in the order of their names, and n."""
+    ends = pairs[["endpoint_a", "endpoint_b"]].astype(str).to_numpy(dtype=object)
+    if family is not None:
+        ends = np.array([[family.get(name, name) for name in row] for row in ends], dtype=object).reshape(
+            -1, 2
+        )
+    names, number = np.unique(ends.ravel().astype(str), return_inverse=True)
+    number = number.reshape(-1, 2).astype(np.int64)
+    return number[:, 0], number[:, 1], len(names)
+
+
+def resample(a: Ints, b: Ints, n: int, method: str, n_boot: int, rng: np.random.Generator) -> Resampling:
+    """All samples without one unit (`"jackknife"`), or `n_boot` samples of n units with replacement
+    (`"bootstrap"`).
+
+    Bootstrap samples that hold no pair are left out. The factors: n - 1 for the jackknife, n / (n - 1) for
+    the bootstrap (whose samples vary around the n observed units by one degree of freedom too little).
+    """
+    if method == "jackknife":
+        counts, factor = 1 - np.eye(n, dtype=np.int64), n - 1.0
+    else:
+        counts, factor = rng.multinomial(n, np.full(n, 1 / n), size=n_boot), n / (n - 1)
+    weights = np.where(a == b, counts[:, a], counts[:, a] * counts[:, b])
+    return Resampling(weights[weights.sum(axis=1) > 0], factor)
+
+
+def replicate(values: Floats, weights: Ints, statistic: Statistic) -> Floats:
+    """The statistic of values [M, C] under every row of weights [R, M] (no row all zero): [R, C].
+
+    Weights are counts: the result is that of `np.mean` or `np.quantile` of the values repeated so many times.
+    """
+    level = quantile_level(statistic)
+    if level is None:
+        mean: Floats = weights @ values / weights.sum(axis=1, keepdims=True)
+        return mean
+    return np.stack([_quantile(column, weights, level) for column in values.T], axis=1)
+
+
+def _quantile(values: Floats, weights: Ints, level: float) -> Floats:
+    """Linear interpolation between order statistics (numpy's default) of values [M] repeated by weights [R,
+    M]: [R].
+    """
+    order = np.argsort(values, kind="stable")
+    values, upto = values[order], np.cumsum(weights[:, order], axis=1)
+    position = level * (upto[:, -1] - 1)
+    below = np.floor(position)
+    lower = (upto <= below[:, None]).sum(axis=1)
+    upper = (upto <= below[:, None] + 1).sum(axis=1).clip(max=len(values) - 1)
+    result: Floats = values[lower] + (position - below) * (values[upper] - values[lower])
+    return result

@@ -1,0 +1,49 @@
+"""The Python interface: what the command line does, as functions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from mcdist.execute import ExecutorName, KindOverview, Summary, overview, run_sweep
+from mcdist.spec import SweepSpec, load_spec
+
+__all__ = ["plan", "run"]
+
+Spec = SweepSpec | str | Path | Mapping[str, Any]
+"""A loaded sweep, a YAML file, or a mapping of the same form."""
+
+
+def plan(spec: Spec, *, store: str | None = None, changes: Sequence[str] = ()) -> list[KindOverview]:
+    """What a sweep comes to: by kind of task, how many there are, are done, are to do, and at what cost.
+
+    store: URI, in place of the spec's own. changes: `key=value`, applied to a file or mapping. Runs and writes
+    nothing. Raises RequestError where the request is wrong.
+    """
+    return overview(_loaded(spec, changes), store)
+
+
+def run(
+    spec: Spec,
+    *,
+    store: str | None = None,
+    executor: ExecutorName = "ray",
+    address: str | None = None,
+    changes: Sequence[str] = (),
+    out: TextIO | None = None,
+) -> Summary:
+    """Do what is missing of a sweep.
+
+    store, changes: as for `plan`. executor: "ray" (on the cluster at `address` or $RAY_ADDRESS, else on this machine)
+    or "serial". out: where progress is shown, standard error unless given. Raises RequestError, before anything is
+    written, where the request is wrong. Failed tasks do not raise: `summary.failed`, `store.table("tasks")`.
+    """
+    return run_sweep(
+        _loaded(spec, changes), store_uri=store, executor=executor, address=address, out=out or sys.stderr
+    )
+
+
+def _loaded(spec: Spec, changes: Sequence[str]) -> SweepSpec:
+    return spec if isinstance(spec, SweepSpec) else load_spec(spec, changes)

@@ -1,0 +1,128 @@
+"""Running a plan: packs through an executor, results into the store, until nothing is left to do."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from types import FrameType
+
+from mcdist.execute.executor import Ended, Executor, Lost
+from mcdist.execute.job import Job, Verdict, job_of
+from mcdist.execute.progress import ProgressDisplay
+from mcdist.execute.scheduler import Scheduler
+from mcdist.execute.worker import task_row
+from mcdist.store import PackResult, Store
+
+__all__ = ["Interrupted", "Summary", "drive", "interruptible"]
+
+
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM; `signal` is its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
+@dataclass
+class Summary:
+    """How a run ended: tasks by status, those that did not succeed, and whether it was interrupted (by which signal)."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+    interrupted: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done; 1 some tasks failed; 128 + signal number when interrupted."""
+        if self.interrupted is not None:
+            return 128 + self.interrupted
+        return 1 if self.failed else 0
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT and SIGTERM raise Interrupted inside; elsewhere than in the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def drive(scheduler: Scheduler, executor: Executor, store: Store, progress: ProgressDisplay) -> None:
+    """Keep the executor busy until every task of the scheduler is settled. Work in flight is bounded by the workers."""
+    while scheduler.pending():
+        _note_blocked(scheduler, store, progress)
+        while executor.free() > 0 and (job := scheduler.next()) is not None:
+            executor.submit(job)
+        for event in executor.wait(timeout_s=1.0):
+            if isinstance(event, Lost):
+                _lost(event, scheduler, store, progress)
+            else:
+                _ended(event, scheduler, progress)
+        progress.tick()
+    _note_blocked(scheduler, store, progress)
+
+
+def _ended(event: Ended, scheduler: Scheduler, progress: ProgressDisplay) -> None:
+    if event.report.raised is not None:
+        scheduler.raised(event.job.pack_id)
+        return
+    for verdict in event.report.verdicts.values():
+        progress.note(event.job.kind, verdict.status)
+    scheduler.ended(event.job.pack_id, event.report.verdicts)
+
+
+def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDisplay) -> None:
+    """Try again, or record the failure: the worker that should have written it is no more."""
+    if not scheduler.lost(event.job.pack_id):
+        return
+    job = event.job
+    error = f"its worker was lost {job.attempt} times; the last time: {event.why}"
+    _record(store, job, {i: ("failed", "lost", error) for i in job.ids})
+    progress.note(job.kind, "failed")
+    scheduler.ended(job.pack_id, {i: Verdict("failed", "lost") for i in job.ids})
+
+
+def _note_blocked(scheduler: Scheduler, store: Store, progress: ProgressDisplay) -> None:
+    for pack, causes in scheduler.take_blocked():
+        verdicts = {
+            i: (
+                "blocked",
+                "blocked",
+                f"not done, because of its input: {', '.join(inputs)} ({_what(scheduler, inputs)})",
+            )
+            for i, inputs in causes.items()
+        }
+        _record(store, job_of(pack, 0), verdicts)
+        for _ in verdicts:
+            progress.note(pack.kind, "blocked")
+
+
+def _what(scheduler: Scheduler, inputs: list[str]) -> str:
+    return ", ".join(sorted({scheduler.status[i] for i in inputs}))
+
+
+def _record(store: Store, job: Job, verdicts: Mapping[str, tuple[str, str, str]]) -> None:
+    """Rows of `tasks` for what no worker wrote: task id -> status, kind of error, message."""
+    rows = [
+        task_row(job, i, spec, inputs)
+        | {"status": verdicts[i][0], "error_kind": verdicts[i][1], "error": verdicts[i][2], "wall_s": 0.0}
+        | {"started_at": datetime.now(timezone.utc)}
+        for i, spec, inputs in zip(job.ids, job.specs, job.inputs, strict=True)
+    ]
+    store.commit(PackResult(job.pack_id, rows))

@@ -1,0 +1,112 @@
+"""Which pack can be done next: the logic of a sweep's progress, without any machinery."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping
+
+from mcdist.execute.job import Job, Verdict, job_of
+from mcdist.plan.packs import Pack, pack_of
+
+__all__ = ["Scheduler"]
+
+
+class Scheduler:
+    """Packs wait for their inputs, run, are tried again when their worker is lost, and fail apart.
+
+    packs: of the whole sweep, inputs before what needs them. settled: task ids already decided, "done", "failed" or
+    "blocked". retries: how often a pack whose worker was lost is started again.
+
+    A pack of several tasks that raises, or loses its worker too often, is done over task by task, so that only the one
+    to blame fails. Tasks whose input failed are `blocked`, and so are theirs in turn.
+    """
+
+    def __init__(self, packs: Iterable[Pack], settled: Mapping[str, str], retries: int) -> None:
+        self.status: dict[str, str] = dict(settled)
+        self._retries = retries
+        self._started: Counter[str] = Counter()
+        self._packs: dict[str, Pack] = {}
+        self._unmet: dict[str, int] = {}
+        self._waiting: dict[str, list[str]] = defaultdict(list)  # input task -> packs that need it
+        self._ready: deque[str] = deque()
+        self._blocked: list[tuple[Pack, dict[str, list[str]]]] = []
+        for pack in packs:
+            self._admit(pack)
+
+    def _admit(self, pack: Pack) -> None:
+        left = [task for task in pack.tasks if task.id not in self.status]
+        if not left:
+            return
+        pack = pack if len(left) == len(pack.tasks) else pack_of(left)
+        self._packs[pack.id] = pack
+        unmet = [i for i in pack.inputs if i not in self.status]
+        self._unmet[pack.id] = len(unmet)
+        for i in unmet:
+            self._waiting[i].append(pack.id)
+        if not unmet:
+            self._release(pack)
+
+    def _release(self, pack: Pack) -> None:
+        """All inputs of the pack are settled: it is ready, but for tasks whose inputs did not succeed."""
+        bad = {t.id: [i for i in t.inputs if self.status[i] != "done"] for t in pack.tasks}
+        blocked = {i: causes for i, causes in bad.items() if causes}
+        if not blocked:
+            self._ready.append(pack.id)
+            return
+        del self._packs[pack.id]
+        stuck = pack_of(t for t in pack.tasks if t.id in blocked)
+        self._blocked.append((stuck, blocked))
+        rest = [t for t in pack.tasks if t.id not in blocked]
+        if rest:
+            smaller = pack_of(rest)
+            self._packs[smaller.id] = smaller
+            self._ready.append(smaller.id)
+        for task_id in blocked:
+            self._settle(task_id, "blocked")
+
+    def _settle(self, task_id: str, status: str) -> None:
+        self.status[task_id] = status
+        for pack_id in self._waiting.pop(task_id, ()):
+            self._unmet[pack_id] -= 1
+            if self._unmet[pack_id] == 0:
+                self._release(self._packs[pack_id])
+
+    def next(self) -> Job | None:
+        """A job that can start now, None while there is none."""
+        if not self._ready:
+            return None
+        pack = self._packs[self._ready.popleft()]
+        self._started[pack.id] += 1
+        return job_of(pack, self._started[pack.id])
+
+    def pending(self) -> bool:
+        """Whether anything is ready, running or waiting."""
+        return bool(self._packs)
+
+    def ended(self, pack_id: str, verdicts: Mapping[str, Verdict]) -> None:
+        """A pack was committed."""
+        del self._packs[pack_id]
+        for task_id, verdict in verdicts.items():
+            self._settle(task_id, verdict.status)
+
+    def raised(self, pack_id: str) -> None:
+        """A pack of several tasks raised: do them one by one."""
+        for task in self._packs.pop(pack_id).tasks:
+            alone = pack_of([task])
+            self._packs[alone.id] = alone
+            self._ready.append(alone.id)
+
+    def lost(self, pack_id: str) -> bool:
+        """A pack's worker was lost. Whether it is given up: a single task that was lost too often."""
+        if self._started[pack_id] <= self._retries:
+            self._ready.appendleft(pack_id)
+            return False
+        if len(self._packs[pack_id].tasks) > 1:
+            self.raised(pack_id)
+            return False
+        return True
+
+    def take_blocked(self) -> list[tuple[Pack, dict[str, list[str]]]]:
+        """Tasks that were blocked since the last call, with the inputs that did not succeed."""
+        taken, self._blocked = self._blocked, []
+        return taken

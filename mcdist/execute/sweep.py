@@ -1,0 +1,189 @@
+"""A sweep from its specification to its results in the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TextIO
+
+from mcdist.errors import RequestError
+from mcdist.execute.driver import Interrupted, Summary, drive, interruptible
+from mcdist.execute.executor import Executor
+from mcdist.execute.packing import pack_sizes
+from mcdist.execute.progress import ProgressDisplay, duration
+from mcdist.execute.scheduler import Scheduler
+from mcdist.execute.serial import SerialExecutor
+from mcdist.execute.state import Remains, what_remains
+from mcdist.plan.cost import ProblemSize, task_cost
+from mcdist.plan.graph import Plan, make_plan
+from mcdist.plan.packs import Pack, form_packs
+from mcdist.spec.load import dump_spec
+from mcdist.spec.sweep import SweepSpec
+from mcdist.store import Store, TaskState, check_target, open_store
+from mcdist.tasks.problems import Prepared, prepare
+
+__all__ = ["ExecutorName", "KindOverview", "overview", "run_sweep"]
+
+ExecutorName = Literal["ray", "serial"]
+
+
+@dataclass(frozen=True)
+class KindOverview:
+    """Tasks of one kind: how many, how they stand, what is left to do.
+
+    cost: forward passes of one example, for what is to do; seconds: of one worker, reckoned from the tasks of this
+    kind that are done, None where there are none yet.
+    """
+
+    kind: str
+    tasks: int
+    done: int
+    failed: int
+    todo: int
+    cost: float
+    seconds: float | None
+
+
+def overview(spec: SweepSpec, store_uri: str | None) -> list[KindOverview]:
+    """What a sweep comes to and what of it is done. Raises RequestError for a wrong request; writes nothing."""
+    prepared = prepare(spec)
+    plan = make_plan(prepared.spec)
+    states: Mapping[str, TaskState] = {}
+    uri = store_uri or spec.store
+    if uri is not None:
+        check_target(uri)
+        states = _states(uri)
+    remains = what_remains(plan, states)
+    costs = _costs(plan, prepared)
+    return [_kind(kind, plan, states, remains, costs) for kind in plan.counts()]
+
+
+def _states(uri: str) -> Mapping[str, TaskState]:
+    try:
+        return open_store(uri).tasks()
+    except RequestError:
+        return {}  # `check_target` found nothing wrong: there is no store yet
+
+
+def _kind(
+    kind: str, plan: Plan, states: Mapping[str, TaskState], remains: Remains, costs: Mapping[str, float]
+) -> KindOverview:
+    ids = [task.id for task in plan.tasks.values() if task.kind == kind]
+    count = Counter(remains.settled.get(i, "todo") for i in ids)
+    todo = sum(costs[i] for i in ids if i not in remains.settled)
+    measured = [(costs[i], states[i].wall_s or 0.0) for i in ids if remains.settled.get(i) == "done"]
+    spent, wall = sum(c for c, _ in measured), sum(w for _, w in measured)
+    seconds = todo * wall / spent if spent > 0 else None
+    return KindOverview(
+        kind, len(ids), count["done"], count["failed"] + count["blocked"], count["todo"], todo, seconds
+    )
+
+
+def _costs(plan: Plan, prepared: Prepared) -> dict[str, float]:
+    sizes = {
+        id(problem): ProblemSize(fact.n_params, fact.train, fact.evaluated)
+        for problem, fact in zip(plan.spec.problem, prepared.facts, strict=True)
+    }
+    known: dict[int, float] = {}
+    costs = {}
+    for task in plan.tasks.values():
+        blueprint = task.blueprint
+        if id(blueprint) not in known:
+            known[id(blueprint)] = task_cost(blueprint.spec, sizes[id(blueprint.spec.problem)])
+        costs[task.id] = known[id(blueprint)]
+    return costs
+
+
+def run_sweep(
+    spec: SweepSpec,
+    *,
+    store_uri: str | None,
+    executor: ExecutorName,
+    address: str | None,
+    out: TextIO,
+) -> Summary:
+    """Do what is missing of a sweep. Raises RequestError, before anything is written, for a wrong request."""
+    uri = store_uri or spec.store
+    if uri is None:
+        raise RequestError("no store: give --store, or a line 'store: FOLDER' in the spec")
+    prepared = prepare(spec)
+    check_target(uri)
+    plan = make_plan(prepared.spec)
+    with interruptible():
+        workers: Executor | None = None
+        try:
+            if _anything_to_do(plan, uri):
+                workers = _executor(executor, prepared, address)
+            return _run(plan, prepared, open_store(uri, create=True), workers, out)
+        except Interrupted as stop:
+            return Summary(interrupted=stop.signal)
+        finally:
+            if workers is not None:
+                workers.close()
+
+
+def _anything_to_do(plan: Plan, uri: str) -> bool:
+    settled = what_remains(plan, _states(uri)).settled
+    return any(i not in settled for i in plan.tasks)
+
+
+def _executor(name: ExecutorName, prepared: Prepared, address: str | None) -> Executor:
+    resources = prepared.spec.resources
+    if name == "serial":
+        return SerialExecutor(resources, prepared.datasets)
+    from mcdist.execute.ray_pool import (
+        RayExecutor,
+    )  # Ray takes seconds to import; a finished sweep needs none
+
+    return RayExecutor(resources, prepared.datasets, address)
+
+
+def _run(plan: Plan, prepared: Prepared, store: Store, workers: Executor | None, out: TextIO) -> Summary:
+    store.check_writable()
+    resources = plan.spec.resources
+    packs = form_packs(plan, pack_sizes(plan, prepared.facts, resources.pack, store))
+    store.clean([pack.id for pack in packs])
+    remains = what_remains(plan, store.tasks())
+    store.forget(remains.again)
+    store.write_sweep(plan.spec.name, dump_spec(plan.spec, _notes(prepared)), list(plan.tasks))
+    scheduler = Scheduler(packs, remains.settled, resources.retries)
+    if workers is not None:
+        _work(plan, prepared, packs, remains, scheduler, store, workers, out)
+    statuses = {i: scheduler.status[i] for i in plan.tasks}
+    return Summary(Counter(statuses.values()), [i for i, status in statuses.items() if status != "done"])
+
+
+def _work(
+    plan: Plan,
+    prepared: Prepared,
+    packs: list[Pack],
+    remains: Remains,
+    scheduler: Scheduler,
+    store: Store,
+    workers: Executor,
+    out: TextIO,
+) -> None:
+    todo = [pack for pack in packs if any(task.id not in remains.settled for task in pack.tasks)]
+    number = workers.start(store.uri, len(todo))
+    counts, done = plan.counts(), Counter(plan.tasks[i].kind for i in remains.settled)
+    costs = _costs(plan, prepared)
+    means = {k: sum(costs[t.id] for t in plan.tasks.values() if t.kind == k) / n for k, n in counts.items()}
+    total = sum(counts.values())
+    print(
+        f"{plan.spec.name}: {total - done.total()} of {total} tasks to do, in {len(todo)} packs on {number} worker(s); "
+        f"results in {store.uri}",
+        file=out,
+        flush=True,
+    )
+    progress = ProgressDisplay(counts, done, means, out)
+    try:
+        drive(scheduler, workers, store, progress)
+    finally:
+        progress.close()
+    print(f"{progress.describe()} · took {duration(progress.elapsed())}", file=out, flush=True)
+
+
+def _notes(prepared: Prepared) -> list[str]:
+    notes = ["What was run, every default filled in; `mcdist run` takes this file as well.", "Data:"]
+    return notes + [f"  {note}" for note in dict.fromkeys(fact.note for fact in prepared.facts)]

@@ -1,0 +1,48 @@
+"""A family of paths that are linear in their control points."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+__all__ = ["PathFamily", "on_chord"]
+
+
+class PathFamily(ABC):
+    """phi(t) = sum_j c_j(t) theta_j, t in [0, 1], phi(0) = theta_0, phi(1) = theta_{n+1}: n bends between two ends.
+
+    A member gives the coefficients and their derivatives; everything else (evaluation, training, length,
+    reparametrisation) follows from them.
+    """
+
+    trained: bool = True
+    """Whether it has bends to train."""
+
+    @abstractmethod
+    def coefficients(self, t: Tensor, M: int) -> Tensor:
+        """c_j(t): [..., M] from t [...], M = n + 2 control points; sums to 1."""
+
+    @abstractmethod
+    def velocities(self, t: Tensor, M: int) -> Tensor:
+        """d c_j / dt: [..., M] from t [...]; sums to 0. At a kink, the one-sided value from the right (left at 1)."""
+
+    def breaks(self, M: int) -> Tensor:
+        """t at which the path may have a kink, the ends 0 and 1 included, float64."""
+        return torch.tensor([0.0, 1.0], dtype=torch.float64)
+
+    def at(self, controls: Tensor, t: Tensor) -> Tensor:
+        """phi(t): [T, P] from control points [M, P] and t [T]; t = 0 and t = 1 give the ends bit for bit."""
+        theta = self.coefficients(t.double(), controls.shape[0]).to(controls) @ controls
+        theta[t == 0.0] = controls[0]
+        theta[t == 1.0] = controls[-1]
+        return theta
+
+
+def on_chord(a: Tensor, b: Tensor, bends: int) -> Tensor:
+    """Control points [K, bends + 2, P] at equal distances on the straight lines from a [K, P] to b [K, P]."""
+    u = torch.linspace(0.0, 1.0, bends + 2, dtype=a.dtype, device=a.device)[None, :, None]
+    controls = (1.0 - u) * a[:, None] + u * b[:, None]
+    controls[:, 0], controls[:, -1] = a, b
+    return controls

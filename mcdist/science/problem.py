@@ -1,0 +1,76 @@
+"""What the science asks of a problem."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mcdist.science.layout import Layout
+from mcdist.science.points import Points
+from mcdist.science.streams import Stream
+
+__all__ = ["Problem", "gradient"]
+
+
+class Problem(ABC):
+    """A loss on weight space, seen through stacked points.
+
+    Everything takes K points at once; row k of every result depends on point k and its own streams alone, so that a
+    point's numbers do not depend on which points share its pack (beyond float rounding).
+    """
+
+    layout: Layout
+    device: torch.device
+    dtype: torch.dtype
+
+    @abstractmethod
+    def initial(self, stream: Stream) -> Points:
+        """One random point (K = 1), drawn from `stream`."""
+
+    @abstractmethod
+    def batch_sizes(self, batch_size: int) -> list[int]:
+        """Examples in each minibatch of one epoch."""
+
+    @abstractmethod
+    def batches(self, streams: Sequence[Stream], epoch: int, batch_size: int) -> Iterator[Any]:
+        """The minibatches of one epoch, each for K points: point k's examples come from `streams[k]` alone."""
+
+    @abstractmethod
+    def loss(self, points: Points, batch: Any, precision: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
+        """Minibatch loss [K], differentiable in `points.theta`, and error [K]; train mode (buffers may move).
+
+        precision: autocast to this type, None for none.
+        """
+
+    @abstractmethod
+    def settle(self, points: Points) -> Points:
+        """The same parameters with the buffers that belong to them (BatchNorm statistics re-estimated)."""
+
+    @abstractmethod
+    def evaluate(self, points: Points) -> dict[str, Tensor]:
+        """Metrics of settled points by column name, each [K], float64, on the CPU: `train_loss`, ..."""
+
+    @abstractmethod
+    def state(self, points: Points, k: int) -> dict[str, Tensor]:
+        """Point k as the named tensors that are stored (a module's own `state_dict`), on the CPU."""
+
+    @abstractmethod
+    def point(self, state: Mapping[str, Tensor]) -> Points:
+        """The point (K = 1) of stored named tensors: the inverse of `state`."""
+
+
+def gradient(
+    problem: Problem, points: Points, batch: Any, precision: torch.dtype | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss [K], error [K] and d loss_k / d theta_k [K, P] on a minibatch.
+
+    Row k of the gradient of sum_k loss_k is the gradient of loss_k, since loss_k depends on point k alone.
+    """
+    theta = points.theta.detach().requires_grad_()
+    loss, error = problem.loss(Points(theta, points.buffers), batch, precision)
+    (grad,) = torch.autograd.grad(loss.sum(), theta)
+    return loss.detach(), error, grad

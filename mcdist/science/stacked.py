@@ -1,0 +1,149 @@
+"""Any torch module as a function of K stacked points, untouched, by torch.func."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from mcdist.errors import RequestError
+from mcdist.science.layout import Layout
+from mcdist.science.points import Points
+
+__all__ = ["StackedModule", "convolutional"]
+
+Mode = Literal["train", "eval", "statistics"]
+
+
+class StackedModule:
+    """A module evaluated at K points at once.
+
+    The trainable parameters make up `theta`; everything else in the module's state (buffers, frozen parameters) is
+    carried per point in `buffers`. K > 1 runs as one vmap; one point, a module that draws random numbers
+    (Dropout), and convolutions on a CPU (where grouped kernels are slower than one network after the other) run
+    plainly, point by point. Which way is taken changes float rounding only.
+    """
+
+    def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+        self.module = module.to(device=device, dtype=dtype)
+        self.device, self.dtype = device, dtype
+        trainable = {n: p for n, p in self.module.named_parameters() if p.requires_grad}
+        self.layout = Layout.of(trainable)
+        self.norms = [m for m in self.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        self._state_names = self._names_of_state(trainable)
+        self.random = False  # set by `probe`
+        self._mode: Mode | None = None
+        self._pointwise = convolutional(self.module) and device.type == "cpu"
+
+    def _names_of_state(self, trainable: Mapping[str, Tensor]) -> dict[str, tuple[str, str]]:
+        """For each key of the state_dict: ("theta" or "buffers", name there); tied weights share a name."""
+        by_identity = {id(p): n for n, p in trainable.items()}
+        names: dict[str, tuple[str, str]] = {}
+        for key, tensor in self.module.state_dict(keep_vars=True).items():
+            kind = "theta" if id(tensor) in by_identity else "buffers"
+            names[key] = (kind, by_identity.get(id(tensor), key))
+        return names
+
+    def probe(self, inputs: Tensor) -> None:
+        """Find out on two copies of two examples whether torch.func can follow the module, and whether it is random.
+
+        inputs: [2, ...]. Raises RequestError with the reason where it cannot.
+        """
+        one = self.take()
+        two = Points(one.theta.repeat(2, 1), {n: b.repeat_interleave(2, 0) for n, b in one.buffers.items()})
+        try:
+            self.switch("train")
+            with torch.no_grad():
+                self._stacked(two, inputs, shared=True)
+        except RuntimeError as error:
+            if "randomness" not in str(error):
+                raise RequestError(
+                    f"the forward of {type(self.module).__name__} does what torch.func cannot follow: "
+                    f"{str(error).strip().splitlines()[0]} (no .item(), no data-dependent branches, no in-place "
+                    "change of a constant by a weight)"
+                ) from error
+            self.random = True
+
+    def take(self) -> Points:
+        """The module's own present weights as one point (K = 1), copied."""
+        state = self.module.state_dict()
+        theta = self.layout.flatten(
+            {n: p.detach() for n, p in self.module.named_parameters() if p.requires_grad}
+        )
+        carried = [key for key, (kind, _) in self._state_names.items() if kind == "buffers"]
+        return Points(theta[None].clone(), {key: state[key].detach().clone()[None] for key in carried})
+
+    def state(self, points: Points, k: int) -> dict[str, Tensor]:
+        """Point k as the module's state_dict, on the CPU."""
+        views = self.layout.views(points.theta[k])
+        sources = {"theta": views, "buffers": {name: b[k] for name, b in points.buffers.items()}}
+        return {
+            key: sources[kind][name].detach().cpu().clone().contiguous()
+            for key, (kind, name) in self._state_names.items()
+        }
+
+    def point(self, state: Mapping[str, Tensor]) -> Points:
+        """The point (K = 1) of a state_dict. Raises RequestError where it does not fit the module."""
+        missing = [key for key in self._state_names if key not in state]
+        if missing or len(state) != len(self._state_names):
+            extra = [key for key in state if key not in self._state_names]
+            raise RequestError(f"these weights are not the model's: missing {missing}, unknown {extra}")
+        theta = self.layout.flatten({n: state[n] for n in self.layout.names})
+        carried = [key for key, (kind, _) in self._state_names.items() if kind == "buffers"]
+        buffers = {key: state[key].to(self.device)[None].clone() for key in carried}
+        return Points(theta.to(self.device, self.dtype)[None], buffers)
+
+    def switch(self, mode: Mode) -> None:
+        """Put the module in train or eval mode; "statistics" has BatchNorm alone in train mode."""
+        if mode == self._mode:
+            return
+        self.module.train(mode == "train")
+        if mode == "statistics":
+            for norm in self.norms:
+                norm.train()
+        self._mode = mode
+
+    def __call__(
+        self, points: Points, inputs: Tensor, *, shared: bool = False, seeds: Sequence[int] | None = None
+    ) -> Tensor:
+        """Outputs [K, B, ...] at K points, in the mode that is set.
+
+        inputs: [K, B, ...], or [B, ...] for all points (`shared`). seeds: K seeds of the module's own random
+        numbers, for a module that draws any.
+        """
+        if len(points) > 1 and not self._pointwise and seeds is None:
+            return self._stacked(points, inputs, shared)
+        return torch.stack(
+            [
+                self._one(points, k, inputs if shared else inputs[k], None if seeds is None else seeds[k])
+                for k in range(len(points))
+            ]
+        )
+
+    def _stacked(self, points: Points, inputs: Tensor, shared: bool) -> Tensor:
+        outputs: Tensor = vmap(self._call, in_dims=(0, 0, None if shared else 0))(
+            self.layout.views(points.theta), points.buffers, inputs
+        )
+        return outputs
+
+    def _one(self, points: Points, k: int, inputs: Tensor, seed: int | None) -> Tensor:
+        buffers = {name: b[k] for name, b in points.buffers.items()}  # views: what the module writes stays
+        views = self.layout.views(points.theta[k])
+        if seed is None:
+            return self._call(views, buffers, inputs)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            return self._call(views, buffers, inputs)
+
+    def _call(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        outputs: Tensor = functional_call(self.module, {**parameters, **buffers}, (inputs,))
+        return outputs
+
+
+def convolutional(module: nn.Module) -> bool:
+    """Whether a module has convolutions: stacks of those are no faster on a CPU than one after the other."""
+    return any(isinstance(m, nn.modules.conv._ConvNd) for m in module.modules())

@@ -1,0 +1,58 @@
+"""The specifications of tasks: what one unit of work is, whoever asked for it.
+
+A task's id is a hash of its kind, the kind's version, its canonical specification and the ids of its inputs. Raise a
+version when the same specification comes to mean other numbers (a changed default, a mended formula).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from mcdist.spec.base import SCALAR, Int, SpecModel
+from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.sections import PathSpec, ProfileSpec
+from mcdist.spec.training import TrainSpec
+
+__all__ = ["TASK_SPECS", "EndpointTask", "PathTask", "ProfileTask", "TaskSpec"]
+
+
+class TaskSpec(SpecModel):
+    """Base of all task specifications."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int]
+
+    problem: ProblemSpec
+
+
+class EndpointTask(TaskSpec):
+    """Train one network from a seed. No inputs."""
+
+    kind = "endpoint"
+    version = 1
+
+    train: TrainSpec
+    seed: Int = Field(json_schema_extra=SCALAR)
+
+
+class PathTask(TaskSpec):
+    """Connect two end points. Inputs: end point a, end point b."""
+
+    kind = "path"
+    version = 1
+
+    path: PathSpec
+
+
+class ProfileTask(TaskSpec):
+    """Metrics along a path, and its barriers. Input: the path."""
+
+    kind = "profile"
+    version = 1
+
+    profile: ProfileSpec
+
+
+TASK_SPECS: dict[str, type[TaskSpec]] = {spec.kind: spec for spec in (EndpointTask, PathTask, ProfileTask)}

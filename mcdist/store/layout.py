@@ -1,0 +1,134 @@
+"""Where everything in a store is: the one place that builds the name of a file.
+
+Names are relative to the store, with forward slashes. A plain reader of a table's folder skips every name
+that starts with "_" or ".": that is how a file not yet part of a table is hidden from it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from mcdist.errors import StoreError, unknown_name
+from mcdist.store.schemas import TABLES
+
+__all__ = [
+    "HEAD",
+    "JOURNAL",
+    "MARKER",
+    "TEMPORARY",
+    "check_columns",
+    "choice_file",
+    "hidden",
+    "is_hidden",
+    "is_merged",
+    "is_rows",
+    "merged_file",
+    "pack_of",
+    "row_file",
+    "schema_of",
+    "sweep_file",
+    "table_folder",
+    "task_of_weights",
+    "weights_file",
+]
+
+MARKER = "mcdist.json"
+JOURNAL = "compaction.json"
+TEMPORARY = ".tmp"
+HEAD = "0-schema.parquet"
+"""A file without rows that sorts first in every table: it gives plain readers all columns, and a table to
+read before the first row is there (pyarrow takes a folder's columns from its first file)."""
+
+_NAME = re.compile(r"[A-Za-z0-9-][A-Za-z0-9._-]*")
+_MERGED, _HIDDEN, _RESERVED = "part-", "_", ("part-", "0-")
+
+
+def _checked(what: str, name: object) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        allowed = "letters, digits, '.', '_' and '-', not starting with '.' or '_'"
+        raise StoreError(f"{what} {name!r} cannot be the name of a file; allowed: {allowed}")
+    return name
+
+
+def schema_of(table: str) -> pa.Schema:
+    """The schema of a table; StoreError for one that is not known."""
+    if table not in TABLES:
+        raise StoreError(unknown_name("table", table, TABLES))
+    return TABLES[table].schema
+
+
+def check_columns(table: str, columns: object) -> None:
+    """StoreError for a column that the table does not have."""
+    names = schema_of(table).names
+    for column in columns if isinstance(columns, (list, tuple)) else [columns]:
+        if column not in names:
+            raise StoreError(unknown_name(f"column of table {table!r}:", column, names))
+
+
+def table_folder(table: str) -> str:
+    """The folder of a table."""
+    return f"tables/{table}"
+
+
+def row_file(table: str, pack_id: str) -> str:
+    """The file with one pack's rows of one table (in `sweep_tasks`: one sweep's)."""
+    if _checked("pack id", pack_id).startswith(_RESERVED):
+        raise StoreError(f"pack id {pack_id!r} starts like a file of the store's own: {', '.join(_RESERVED)}")
+    return f"{table_folder(table)}/{pack_id}.parquet"
+
+
+def merged_file(table: str, digest: str) -> str:
+    """The file that a compaction makes of several."""
+    return f"{table_folder(table)}/{_MERGED}{digest}.parquet"
+
+
+def hidden(name: str) -> str:
+    """The name under which plain readers skip the file."""
+    path = PurePosixPath(name)
+    return str(path.with_name(_HIDDEN + path.name))
+
+
+def is_merged(name: str) -> bool:
+    """Whether a compaction made the file, hidden or not."""
+    return PurePosixPath(name).name.removeprefix(_HIDDEN).startswith(_MERGED)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether plain readers skip the file."""
+    return PurePosixPath(name).name.startswith(_HIDDEN)
+
+
+def pack_of(name: str) -> str:
+    """The pack in the name of a row file that is not merged."""
+    return PurePosixPath(name).stem
+
+
+def is_rows(name: str) -> bool:
+    """Whether the file is one that a table's rows may be in, hidden or not."""
+    base = PurePosixPath(name).name
+    return base.endswith(".parquet") and base != HEAD and (base[0] not in "._" or is_merged(name))
+
+
+def weights_file(task_id: str) -> str:
+    """The weights of one task, in one of many folders: listing one huge folder is slow on most file
+    systems.
+    """
+    return f"weights/{_checked('task id', task_id)[:2]}/{task_id}.safetensors"
+
+
+def task_of_weights(name: str) -> str:
+    """The task id in the name of a weights file."""
+    return PurePosixPath(name).stem
+
+
+def sweep_file(sweep: str) -> str:
+    """The resolved spec of a sweep."""
+    return f"sweeps/{_checked('sweep name', sweep)}.yaml"
+
+
+def choice_file(group: str) -> str:
+    """What was chosen once, and is kept, for a group of tasks: its pack size."""
+    return f"packs/{_checked('group', group)}.json"

@@ -1,0 +1,57 @@
+"""Task kind `endpoint`: train networks from seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from mcdist.science.motion import FreePoints
+from mcdist.science.points import Points
+from mcdist.science.streams import Stream
+from mcdist.science.training import train
+from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.tasks import EndpointTask
+from mcdist.tasks.recipe import diverged, history_rows, recipe, training_columns
+from mcdist.tasks.work import Bench, Item, Outcome, Result
+
+__all__ = ["problem_columns", "run"]
+
+
+def run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
+    """Train one end point per item; its weights, its metrics with re-estimated statistics, its history.
+
+    The streams are named by the seed alone: the same seed has the same initial weights and data order under every
+    learning rate, so that settings are compared pairwise.
+    """
+    specs = [cast(EndpointTask, item.spec) for item in items]
+    problem = bench.problem(specs[0].problem)
+    streams = [Stream.of("endpoint", spec.seed) for spec in specs]
+    points = Points.stack([problem.initial(stream) for stream in streams])
+    how = recipe([spec.train for spec in specs], points.theta)
+    trained = train(problem, FreePoints(points.theta), points.buffers, how, streams)
+    settled = problem.settle(points)
+    metrics = problem.evaluate(settled)
+    steps = len(problem.batch_sizes(how.batch_size))
+    outcomes: list[Outcome] = []
+    for k, (item, spec) in enumerate(zip(items, specs, strict=True)):
+        row: dict[str, Any] = {
+            "endpoint_id": item.id,
+            **problem_columns(spec.problem),
+            "n_params": problem.layout.size,
+            "seed": spec.seed,
+            **training_columns(spec.train),
+            **{name: float(values[k]) for name, values in metrics.items()},
+        }
+        result = Result(
+            rows={"endpoints": [row], "history": history_rows(trained, k, endpoint_id=item.id)},
+            tensors=problem.state(settled, k),
+            about={"kind": "endpoint"},
+        )
+        outcomes.append(diverged(trained, k, steps) or result)
+    return outcomes
+
+
+def problem_columns(spec: ProblemSpec) -> dict[str, str]:
+    """The columns that name a problem."""
+    data = spec.data.name if spec.data.digest is None else f"npz:{spec.data.digest[:12]}"
+    return {"problem": f"{data}/{spec.model.name}", "dataset": spec.data.name, "model": spec.model.name}

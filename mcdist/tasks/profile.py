@@ -1,0 +1,47 @@
+"""Task kind `profile`: metrics along a path, and its barriers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+
+from mcdist.science.barriers import barrier
+from mcdist.science.paths import FAMILIES
+from mcdist.science.paths.arclength import arclength
+from mcdist.spec.tasks import ProfileTask
+from mcdist.tasks.path import load_path
+from mcdist.tasks.work import Bench, Item, Outcome, Result
+
+__all__ = ["run"]
+
+_NO_BARRIER = {"l2_norm"}
+"""Columns of `path_points` that are no loss-like metric."""
+
+
+def run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
+    """All metrics at equally spaced t, the ends included and treated like the rest; barriers of every metric."""
+    return [_profile(item, bench) for item in items]
+
+
+def _profile(item: Item, bench: Bench) -> Outcome:
+    spec = cast(ProfileTask, item.spec)
+    problem = bench.problem(spec.problem)
+    controls, path = load_path(bench.stored(item.inputs[0]), problem)
+    family = FAMILIES[path["kind"]]
+    t = torch.linspace(0.0, 1.0, spec.profile.points, dtype=torch.float64)
+    reached = arclength(family, controls.theta, t)
+    s = reached / reached[-1] if reached[-1] > 0 else t
+    metrics = problem.evaluate(problem.settle(controls.at(family.at(controls.theta, t.to(problem.device)))))
+    points = [
+        {"path_id": path["path_id"], "t": float(t[i]), "s": float(s[i])}
+        | {name: float(values[i]) for name, values in metrics.items()}
+        for i in range(len(t))
+    ]
+    barriers = [
+        dict(path) | {"metric": name, "n_points": len(t)} | barrier(t, s, values)
+        for name, values in metrics.items()
+        if name not in _NO_BARRIER
+    ]
+    return Result(rows={"path_points": points, "barriers": barriers})
