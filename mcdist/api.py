@@ -22,7 +22,7 @@ def plan(spec: Spec, *, store: str | None = None, changes: Sequence[str] = ()) -
     store: URI, in place of the spec's own. changes: `key=value`, applied to a file or mapping. Runs and writes
     nothing. Raises RequestError where the request is wrong.
     """
-    return overview(_loaded(spec, changes), store)
+    return overview(_loaded(spec, changes), store, _name(spec))
 
 
 def run(
@@ -41,9 +41,18 @@ def run(
     written, where the request is wrong. Failed tasks do not raise: `summary.failed`, `store.table("tasks")`.
     """
     return run_sweep(
-        _loaded(spec, changes), store_uri=store, executor=executor, address=address, out=out or sys.stderr
+        _loaded(spec, changes),
+        store_uri=store,
+        executor=executor,
+        address=address,
+        out=out or sys.stderr,
+        source=_name(spec),
     )
 
 
 def _loaded(spec: Spec, changes: Sequence[str]) -> SweepSpec:
     return spec if isinstance(spec, SweepSpec) else load_spec(spec, changes)
+
+
+def _name(spec: Spec) -> str:
+    return str(spec) if isinstance(spec, (str, Path)) else "spec"

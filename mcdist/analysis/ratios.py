@@ -56,9 +56,7 @@ def barrier_ratio(
         level=level,
         method=method,
         n_boot=n_boot,
-        rng=stream(
-            seed, "barrier_ratio", metric, value, sorted(numerator.items()), sorted(denominator.items())
-        ),
+        rng=stream(seed, "barrier_ratio", metric, value, sorted(numerator.items()), sorted(denominator.items())),
         families=families,
     )
     (low,), (high,) = found.interval(np.array([[1.0, -1.0]]))

@@ -52,9 +52,7 @@ def quantile_level(statistic: Statistic) -> float | None:
         return 0.5
     if isinstance(statistic, float) and 0 < statistic < 1:
         return statistic
-    raise RequestError(
-        f"statistic: got {statistic!r}; allowed: 'mean', 'median' or a quantile's level in (0, 1)"
-    )
+    raise RequestError(f"statistic: got {statistic!r}; allowed: 'mean', 'median' or a quantile's level in (0, 1)")
 
 
 def stream(seed: int, *names: object) -> np.random.Generator:
@@ -91,9 +89,7 @@ def codes(pairs: pd.DataFrame, family: Mapping[str, str] | None) -> tuple[Ints, 
     """Units of both ends of every pair as numbers 0..n-1 in the order of their names, and n."""
     ends = pairs[["endpoint_a", "endpoint_b"]].astype(str).to_numpy(dtype=object)
     if family is not None:
-        ends = np.array([[family.get(name, name) for name in row] for row in ends], dtype=object).reshape(
-            -1, 2
-        )
+        ends = np.array([[family.get(name, name) for name in row] for row in ends], dtype=object).reshape(-1, 2)
     names, number = np.unique(ends.ravel().astype(str), return_inverse=True)
     number = number.reshape(-1, 2).astype(np.int64)
     return number[:, 0], number[:, 1], len(names)

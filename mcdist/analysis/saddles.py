@@ -66,9 +66,9 @@ def saddle_forest(barriers: pd.DataFrame, metric: str = "train_loss") -> SaddleF
     """
     check_columns(barriers, [*_EDGE[:2], "max", *_EDGE[3:], "value_a", "value_b"], "barriers")
     rows = select(barriers, "barriers", metric=metric).rename(columns={"max": "saddle"})
-    ends = pd.concat(
-        [rows[[f"endpoint_{x}", f"value_{x}"]].set_axis(["name", "value"], axis=1) for x in "ab"]
-    ).astype({"name": str, "value": float})
+    ends = pd.concat([rows[[f"endpoint_{x}", f"value_{x}"]].set_axis(["name", "value"], axis=1) for x in "ab"]).astype(
+        {"name": str, "value": float}
+    )
     floors = ends.groupby("name")["value"].min()
     names = [str(name) for name in floors.index]
     finite = unordered(rows[np.isfinite(rows["saddle"].astype(float))])

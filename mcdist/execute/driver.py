@@ -31,7 +31,7 @@ class Interrupted(BaseException):
 
 @dataclass
 class Summary:
-    """How a run ended: tasks by status, those that did not succeed, and whether it was interrupted (by which signal)."""
+    """How a run ended: tasks by status, those that did not succeed, and the signal that interrupted it, if any."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
@@ -82,8 +82,8 @@ def _ended(event: Ended, scheduler: Scheduler, progress: ProgressDisplay) -> Non
     if event.report.raised is not None:
         scheduler.raised(event.job.pack_id)
         return
-    for verdict in event.report.verdicts.values():
-        progress.note(event.job.kind, verdict.status)
+    for task_id, verdict in event.report.verdicts.items():
+        progress.note(task_id, event.job.kind, verdict.status)
     scheduler.ended(event.job.pack_id, event.report.verdicts)
 
 
@@ -93,8 +93,9 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
         return
     job = event.job
     error = f"its worker was lost {job.attempt} times; the last time: {event.why}"
-    _record(store, job, {i: ("failed", "lost", error) for i in job.ids})
-    progress.note(job.kind, "failed")
+    _record(store, job, dict.fromkeys(job.ids, ("failed", "lost", error)))
+    for task_id in job.ids:
+        progress.note(task_id, job.kind, "failed")
     scheduler.ended(job.pack_id, {i: Verdict("failed", "lost") for i in job.ids})
 
 
@@ -109,8 +110,8 @@ def _note_blocked(scheduler: Scheduler, store: Store, progress: ProgressDisplay)
             for i, inputs in causes.items()
         }
         _record(store, job_of(pack, 0), verdicts)
-        for _ in verdicts:
-            progress.note(pack.kind, "blocked")
+        for task_id in verdicts:
+            progress.note(task_id, pack.kind, "blocked")
 
 
 def _what(scheduler: Scheduler, inputs: list[str]) -> str:

@@ -30,9 +30,7 @@ def pack_sizes(
     """
     if wanted != "auto":
         return dict.fromkeys(groups(plan), wanted)
-    known: Mapping[str, Facts] = {
-        _key(problem): fact for problem, fact in zip(plan.spec.problem, facts, strict=True)
-    }
+    known: Mapping[str, Facts] = {_key(problem): fact for problem, fact in zip(plan.spec.problem, facts, strict=True)}
     sizes = {}
     for group, tasks in groups(plan).items():
         most = 1 if known[_key(tasks[0].blueprint.spec.problem)].convolutional else _MOST

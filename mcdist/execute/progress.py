@@ -25,8 +25,8 @@ def duration(seconds: float) -> str:
 class ProgressDisplay:
     """Counts by kind, rate, time left.
 
-    totals: tasks by kind. done: of them finished before. costs: estimated work of one task of each kind, by which the
-    time left is reckoned from the work done so far.
+    totals: tasks by kind. done: of them finished before. costs: estimated work of each task to do, by id; the time left
+    is reckoned from the work done so far.
     """
 
     def __init__(
@@ -34,21 +34,23 @@ class ProgressDisplay:
     ) -> None:
         self._totals, self._costs, self._out = totals, costs, out
         self._done, self._failed = Counter(done), Counter[str]()
-        self._before = Counter(done)
+        self._settled, self._spent, self._left = 0, 0.0, sum(costs.values())
         self._began = self._last_line = time.monotonic()
         self._bar: Progress | None = None
         if out.isatty():
             columns = (BarColumn(24), TextColumn("{task.description}"), TimeElapsedColumn())
             self._bar = Progress(*columns, console=Console(file=out), transient=True)
-            self._row = self._bar.add_task(
-                self.describe(), total=sum(totals.values()), completed=sum(done.values())
-            )
+            self._row = self._bar.add_task(self.describe(), total=sum(totals.values()), completed=sum(done.values()))
             self._bar.start()
 
-    def note(self, kind: str, status: str) -> None:
+    def note(self, task_id: str, kind: str, status: str) -> None:
         """One task was settled."""
         self._done[kind] += 1
-        if status != "done":
+        self._settled += 1
+        self._left -= self._costs[task_id]
+        if status == "done":
+            self._spent += self._costs[task_id]
+        else:
             self._failed[status] += 1
 
     def tick(self) -> None:
@@ -63,15 +65,11 @@ class ProgressDisplay:
         """The one line: `endpoint 8/8 · path 30/56 · 5.2 tasks/s · 0:12 left`."""
         parts = [f"{kind} {self._done[kind]}/{total}" for kind, total in self._totals.items()]
         parts += [f"{count} {status}" for status, count in self._failed.items()]
-        elapsed = time.monotonic() - self._began
-        work = {k: self._done[k] - self._before[k] for k in self._totals}
-        tasks = sum(work.values())
-        if tasks and elapsed > 0:
-            parts.append(f"{tasks / elapsed:.3g} tasks/s")
-            spent = sum(self._costs[k] * n for k, n in work.items())
-            left = sum(self._costs[k] * (total - self._done[k]) for k, total in self._totals.items())
-            if spent > 0 and left > 0:
-                parts.append(f"about {duration(elapsed * left / spent)} left")
+        elapsed = self.elapsed()
+        if self._settled and elapsed > 0:
+            parts.append(f"{self._settled / elapsed:.3g} tasks/s")
+        if self._spent > 0 and self._done.total() < sum(self._totals.values()):
+            parts.append(f"about {duration(elapsed * self._left / self._spent)} left")
         return " · ".join(parts)
 
     def elapsed(self) -> float:

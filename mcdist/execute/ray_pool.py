@@ -28,7 +28,6 @@ _GONE = (RayActorError, ActorDiedError, ActorUnavailableError, OutOfMemoryError,
 _FRUITLESS = 5  # workers lost in a row without one job done: they do not start
 
 
-@ray.remote
 class _Actor:
     """A `Worker` in a process of its own; data sets come from Ray's object store, once per node."""
 
@@ -40,15 +39,16 @@ class _Actor:
         return self._worker.do(job)
 
 
+_REMOTE: Any = ray.remote(_Actor)
+
+
 class RayExecutor(Executor):
     """Actors on the cluster at `address` (or $RAY_ADDRESS, as inside a Ray job), else on a Ray of this machine's own.
 
     Raises RequestError where there is no Ray to connect to, or no node that could hold one worker.
     """
 
-    def __init__(
-        self, resources: ResourcesSpec, datasets: Mapping[str, Dataset], address: str | None
-    ) -> None:
+    def __init__(self, resources: ResourcesSpec, datasets: Mapping[str, Dataset], address: str | None) -> None:
         self._resources, self._datasets = resources, datasets
         self._running: dict[Any, tuple[Any, Job]] = {}
         self._idle: list[Any] = []
@@ -70,7 +70,7 @@ class RayExecutor(Executor):
         return self._size
 
     def _actor(self) -> Any:
-        options = _Actor.options(num_cpus=self._resources.cpus, num_gpus=self._gpus, max_restarts=0)
+        options = _REMOTE.options(num_cpus=self._resources.cpus, num_gpus=self._gpus, max_restarts=0)
         return options.remote(self._store, self._resources.threads, self._gpus > 0, self._data)
 
     def free(self) -> int:

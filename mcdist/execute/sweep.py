@@ -45,9 +45,9 @@ class KindOverview:
     seconds: float | None
 
 
-def overview(spec: SweepSpec, store_uri: str | None) -> list[KindOverview]:
+def overview(spec: SweepSpec, store_uri: str | None, source: str = "spec") -> list[KindOverview]:
     """What a sweep comes to and what of it is done. Raises RequestError for a wrong request; writes nothing."""
-    prepared = prepare(spec)
+    prepared = prepare(spec, source)
     plan = make_plan(prepared.spec)
     states: Mapping[str, TaskState] = {}
     uri = store_uri or spec.store
@@ -75,9 +75,7 @@ def _kind(
     measured = [(costs[i], states[i].wall_s or 0.0) for i in ids if remains.settled.get(i) == "done"]
     spent, wall = sum(c for c, _ in measured), sum(w for _, w in measured)
     seconds = todo * wall / spent if spent > 0 else None
-    return KindOverview(
-        kind, len(ids), count["done"], count["failed"] + count["blocked"], count["todo"], todo, seconds
-    )
+    return KindOverview(kind, len(ids), count["done"], count["failed"] + count["blocked"], count["todo"], todo, seconds)
 
 
 def _costs(plan: Plan, prepared: Prepared) -> dict[str, float]:
@@ -102,12 +100,16 @@ def run_sweep(
     executor: ExecutorName,
     address: str | None,
     out: TextIO,
+    source: str = "spec",
 ) -> Summary:
-    """Do what is missing of a sweep. Raises RequestError, before anything is written, for a wrong request."""
+    """Do what is missing of a sweep. Raises RequestError, before anything is written, for a wrong request.
+
+    source: what messages call the spec.
+    """
     uri = store_uri or spec.store
     if uri is None:
         raise RequestError("no store: give --store, or a line 'store: FOLDER' in the spec")
-    prepared = prepare(spec)
+    prepared = prepare(spec, source)
     check_target(uri)
     plan = make_plan(prepared.spec)
     with interruptible():
@@ -167,8 +169,7 @@ def _work(
     todo = [pack for pack in packs if any(task.id not in remains.settled for task in pack.tasks)]
     number = workers.start(store.uri, len(todo))
     counts, done = plan.counts(), Counter(plan.tasks[i].kind for i in remains.settled)
-    costs = _costs(plan, prepared)
-    means = {k: sum(costs[t.id] for t in plan.tasks.values() if t.kind == k) / n for k, n in counts.items()}
+    costs = {i: cost for i, cost in _costs(plan, prepared).items() if i not in remains.settled}
     total = sum(counts.values())
     print(
         f"{plan.spec.name}: {total - done.total()} of {total} tasks to do, in {len(todo)} packs on {number} worker(s); "
@@ -176,7 +177,7 @@ def _work(
         file=out,
         flush=True,
     )
-    progress = ProgressDisplay(counts, done, means, out)
+    progress = ProgressDisplay(counts, done, costs, out)
     try:
         drive(scheduler, workers, store, progress)
     finally:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from mcdist.errors import StoreError
 from mcdist.store import weights
 from mcdist.store.files import Files
-from mcdist.store.layout import row_file, weights_file
+from mcdist.store.layout import check_ids, row_file, weights_file
 from mcdist.store.rows import Row, to_arrow, to_parquet
 from mcdist.store.schemas import TABLES
 
@@ -75,11 +75,10 @@ def _stamped(pack: PackResult, table: str, rows: Sequence[Row]) -> pa.Table:
 
 def _check(pack: PackResult, tasks: pa.Table, tables: Mapping[str, pa.Table]) -> None:
     ids = tasks["task_id"].to_pylist()
+    check_ids(pack.pack_id, ids)
     if not ids or len(set(ids)) < len(ids):
         raise StoreError(f"pack {pack.pack_id!r} needs one row of 'tasks' for each of its tasks, got {ids}")
     named = {f"table {name!r}": table["task_id"].to_pylist() for name, table in tables.items()}
     for what, got in {**named, "tensors": pack.tensors, "metadata": pack.metadata}.items():
         if strange := sorted(set(got) - set(ids)):
-            raise StoreError(
-                f"pack {pack.pack_id!r}: {what} of task {strange[0]!r}, which is not in the pack"
-            )
+            raise StoreError(f"pack {pack.pack_id!r}: {what} of task {strange[0]!r}, which is not in the pack")

@@ -68,9 +68,7 @@ def _all_files(files: Files) -> list[Entry]:
     return [entry for table in ("tasks", *ROW_TABLES) for entry in row_files(files, table)]
 
 
-def _groups(
-    files: Files, table: str, tasks: pa.Table, target_bytes: int, target_rows: int
-) -> list[list[Entry]]:
+def _groups(files: Files, table: str, tasks: pa.Table, target_bytes: int, target_rows: int) -> list[list[Entry]]:
     """Runs of files to merge, two or more each, in the order of the table's files."""
 
     def read() -> tuple[list[Entry], pa.Table]:

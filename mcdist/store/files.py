@@ -244,9 +244,7 @@ class RemoteFiles(Files):
             except FileNotFoundError:
                 return []
         start = len(self.root) + 1
-        return sorted(
-            Entry(info["name"][start:], int(info["size"]), self._modified(info)) for info in found.values()
-        )
+        return sorted(Entry(info["name"][start:], int(info["size"]), self._modified(info)) for info in found.values())
 
     def _modified(self, info: dict[str, Any]) -> float:
         """The time of last change, which every back end's listing calls something else."""

@@ -7,6 +7,7 @@ that starts with "_" or ".": that is how a file not yet part of a table is hidde
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ __all__ = [
     "MARKER",
     "TEMPORARY",
     "check_columns",
+    "check_ids",
     "choice_file",
     "hidden",
     "is_hidden",
@@ -60,10 +62,10 @@ def schema_of(table: str) -> pa.Schema:
     return TABLES[table].schema
 
 
-def check_columns(table: str, columns: object) -> None:
+def check_columns(table: str, columns: Sequence[str]) -> None:
     """StoreError for a column that the table does not have."""
     names = schema_of(table).names
-    for column in columns if isinstance(columns, (list, tuple)) else [columns]:
+    for column in columns:
         if column not in names:
             raise StoreError(unknown_name(f"column of table {table!r}:", column, names))
 
@@ -71,6 +73,13 @@ def check_columns(table: str, columns: object) -> None:
 def table_folder(table: str) -> str:
     """The folder of a table."""
     return f"tables/{table}"
+
+
+def check_ids(pack_id: str, task_ids: Iterable[str]) -> None:
+    """StoreError for an id that cannot be the name of a file."""
+    row_file("tasks", pack_id)
+    for task_id in task_ids:
+        weights_file(task_id)
 
 
 def row_file(table: str, pack_id: str) -> str:

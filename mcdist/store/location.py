@@ -37,9 +37,7 @@ def locate(uri: str | Path) -> Files:
         return LocalFiles(Path(os.path.abspath(Path(folder).expanduser())))
     if scheme not in fsspec.available_protocols():
         known = ["file", "gs", "memory", "s3"]
-        raise StoreError(
-            f"store {text!r}: {unknown_name('scheme', scheme, known, also=' and others of fsspec')}"
-        )
+        raise StoreError(f"store {text!r}: {unknown_name('scheme', scheme, known, also=' and others of fsspec')}")
     try:
         fs, root = url_to_fs(text)
     except ImportError as error:
@@ -77,9 +75,7 @@ def found(files: Files) -> dict[str, Any] | None:
         marker = dict(json.loads(data))
         version = int(marker["format"])
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(
-            f"{files.uri}/{MARKER} is damaged: it should read like {{'format': {FORMAT}}}"
-        ) from error
+        raise StoreError(f"{files.uri}/{MARKER} is damaged: it should read like {{'format': {FORMAT}}}") from error
     if version > FORMAT:
         raise StoreError(
             f"the store at {files.uri} has format {version}; this mcdist reads up to {FORMAT}: upgrade mcdist"

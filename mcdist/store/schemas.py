@@ -30,9 +30,7 @@ class Column:
 
 
 TASK_ID = Column("task_id", STR, "the task that wrote the row")
-PACK_ID = Column(
-    "pack_id", STR, "the pack it was computed and committed in; (task_id, pack_id) joins to `tasks`"
-)
+PACK_ID = Column("pack_id", STR, "the pack it was computed and committed in; (task_id, pack_id) joins to `tasks`")
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,7 @@ _TABLES = (
             Column("kind", STR, "endpoint, path, profile, ..."),
             Column("status", STR, "done, failed, or blocked (an input failed)"),
             Column("attempts", INT, "times the task was started until this outcome"),
-            Column(
-                "error", STR, "message and traceback of a failed task, the failed inputs of a blocked one"
-            ),
+            Column("error", STR, "message and traceback of a failed task, the failed inputs of a blocked one"),
             Column("error_kind", STR, "diverged, raised, lost or blocked; null when done"),
             Column("host", STR, "machine that did the work"),
             Column("device", STR, "device that did the work"),

@@ -48,16 +48,16 @@ def row_files(files: Files, table: str) -> list[Entry]:
     """The files that a table consists of, in the order of precedence; not those which a compaction has
     replaced.
     """
-    before: list[Entry] | None = None
+    before: set[str] | None = None
     while True:
         merges = read_journal(files)
         found = files.list(table_folder(table))
-        # A hidden file without journal: left by a kill, or its compaction began or ended just now. Look
-        # twice.
-        quiet = found == before or not any(is_rows(e.name) and is_hidden(e.name) for e in found)
-        if quiet and read_journal(files) == merges:
+        names = {entry.name for entry in found}
+        # A listing takes its time, and a compaction may come and go meanwhile: then files are gone when one looks
+        # again. New ones do not matter, so that this comes to an end however busily packs are committed.
+        if before is not None and before <= names and read_journal(files) == merges:
             break
-        before = found
+        before = names
     entries = {entry.name: entry for entry in found if is_rows(entry.name)}
     standing_in = set()
     for merge in merges:
@@ -77,9 +77,7 @@ def scan(files: Files, table: str, entries: Sequence[Entry], columns: Sequence[s
     Raises StoreError that names a file which is no Parquet file of this table, Changed if one was replaced.
     """
     schema = schema_of(table)
-    names = list(
-        dict.fromkeys([name for name in ("task_id", "pack_id") if name in schema.names] + [*columns])
-    )
+    names = list(dict.fromkeys([name for name in ("task_id", "pack_id") if name in schema.names] + [*columns]))
     if not entries:
         empty = schema.empty_table().select(names)
         return empty.append_column(FILE, pa.array([], pa.int64()))

@@ -23,19 +23,14 @@ __all__ = ["load", "load_metadata", "save"]
 _LONGEST_HEADER = 100_000_000  # bytes, by the format
 
 
-def save(
-    files: Files, task_id: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
-) -> None:
+def save(files: Files, task_id: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write the tensors of a task, of any shape and device; tensors that share memory are written each in
     full.
     """
     import torch
     from safetensors.torch import save as to_bytes
 
-    own = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
+    own = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     try:
         data = to_bytes(own, metadata=dict(metadata) if metadata else None)
     except (SafetensorError, TypeError, ValueError, KeyError) as error:
@@ -51,9 +46,7 @@ def load(files: Files, task_id: str) -> dict[str, Tensor]:
     name = weights_file(task_id)
     try:
         tensors: dict[str, Tensor]
-        tensors = (
-            load_file(files.path(name)) if isinstance(files, LocalFiles) else from_bytes(files.read(name))
-        )
+        tensors = load_file(files.path(name)) if isinstance(files, LocalFiles) else from_bytes(files.read(name))
     except FileNotFoundError as error:
         raise _missing(files, task_id) from error
     except (SafetensorError, OSError, ValueError) as error:

@@ -42,9 +42,7 @@ def run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
         if spec.path.train is not None:
             steps = len(problem.batch_sizes(spec.path.train.batch_size))
             failure = diverged(trained, k, steps)
-        outcomes.append(
-            failure or _result(problem, item, spec.path, controls[k], ends_a[k], ends_b[k], trained, k)
-        )
+        outcomes.append(failure or _result(problem, item, spec.path, controls[k], ends_a[k], ends_b[k], trained, k))
     return outcomes
 
 
@@ -60,13 +58,9 @@ def _train(
     if not settings:
         return Trained(diverged=[None] * len(items))
     path = specs[0].path
-    streams = [
-        Stream.of("path", spec.path.seed, *item.inputs) for item, spec in zip(items, specs, strict=True)
-    ]
+    streams = [Stream.of("path", spec.path.seed, *item.inputs) for item, spec in zip(items, specs, strict=True)]
     scratch = {name: b.clone() for name, b in buffers.items()}
-    motion = CurveBends(
-        FAMILIES[path.kind], controls, streams, free_ends=path.ends == "free", draws=path.draws
-    )
+    motion = CurveBends(FAMILIES[path.kind], controls, streams, free_ends=path.ends == "free", draws=path.draws)
     return train(problem, motion, scratch, recipe(settings, controls), streams)
 
 

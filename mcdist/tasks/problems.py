@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -56,26 +57,42 @@ def data_key(spec: DataSpec) -> str:
     return json.dumps({k: v for k, v in said.items() if k not in ("augment", "crop_pad")}, sort_keys=True)
 
 
-def prepare(spec: SweepSpec) -> Prepared:
-    """Load the data and check every name and argument. Raises RequestError; writes nothing."""
+def prepare(spec: SweepSpec, source: str = "spec") -> Prepared:
+    """Load the data and check every name and argument. Raises RequestError; writes nothing.
+
+    source: what messages call the spec.
+    """
     datasets: dict[str, Dataset] = {}
     problems, facts = [], []
-    for problem in spec.problem:
-        resolved, dataset = _load(problem, datasets)
-        problems.append(resolved)
-        facts.append(_facts(resolved, dataset))
-    for path in spec.paths:
-        _check_path(path)
+    for i, problem in enumerate(spec.problem):
+        where = f"{source}: problem" + (f".{i}" if len(spec.problem) > 1 else "")
+        with _at(f"{where}.data"):
+            resolved, dataset = _load(problem, datasets)
+        with _at(f"{where}.model"):
+            module = _module(resolved, dataset)
+        with _at(where):
+            problems.append(resolved)
+            facts.append(_facts(resolved, dataset, module))
+    for i, path in enumerate(spec.paths):
+        with _at(f"{source}: paths.{i}"):
+            _check_path(path)
     return Prepared(spec.model_copy(update={"problem": tuple(problems)}), datasets, tuple(facts))
+
+
+@contextmanager
+def _at(where: str) -> Iterator[None]:
+    """Say where a wrong request is."""
+    try:
+        yield
+    except RequestError as error:
+        raise RequestError(f"{where}: {error}") from error
 
 
 def _load(problem: ProblemSpec, datasets: dict[str, Dataset]) -> tuple[ProblemSpec, Dataset]:
     data = problem.data
     found = fingerprint(data.name, data.root)
     if data.digest not in (None, found):
-        raise RequestError(
-            f"data {data.name!r}: the file has changed: SHA-256 {found}, not {data.digest} as specified"
-        )
+        raise RequestError(f"{data.name}: the file has changed: SHA-256 {found}, not {data.digest} as specified")
     problem = problem.model_copy(update={"data": data.model_copy(update={"digest": found})})
     key = data_key(problem.data)
     if key not in datasets:
@@ -89,25 +106,22 @@ def _load(problem: ProblemSpec, datasets: dict[str, Dataset]) -> tuple[ProblemSp
             train_size=data.train_size,
             test_size=data.test_size,
         )
+    shape = datasets[key].input_shape
+    if data.augment != "none" and len(shape) != 3:
+        raise RequestError(f"augment: {data.augment} needs images [C, H, W]; {data.name} has shape {list(shape)}")
     return problem, datasets[key]
 
 
-def _facts(problem: ProblemSpec, data: Dataset) -> Facts:
+def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module) -> Facts:
     resolve_loss(problem.loss)
-    if problem.data.augment != "none" and len(data.input_shape) != 3:
-        raise RequestError(
-            f"augment {problem.data.augment!r} needs images; {data.name} has shape {data.input_shape}"
-        )
     if problem.statistics_size is not None and problem.statistics_size > len(data.train):
         raise RequestError(
-            f"statistics_size {problem.statistics_size} is more than the {len(data.train)} training examples"
+            f"statistics_size: {problem.statistics_size} is more than the {len(data.train)} training examples"
         )
-    module = _module(problem, data)
-    evaluated = sum(len(part) for part in (data.train, data.validation, data.test) if part is not None)
     return Facts(
         n_params=sum(p.numel() for p in module.parameters() if p.requires_grad),
         train=len(data.train),
-        evaluated=evaluated,
+        evaluated=sum(len(part) for part in (data.train, data.validation, data.test) if part is not None),
         convolutional=convolutional(module),
         note=f"{data.name}: {data.note}",
     )
@@ -128,17 +142,12 @@ def _module(problem: ProblemSpec, data: Dataset) -> nn.Module:
 def _check_path(path: PathSpec) -> None:
     if path.kind not in FAMILIES:
         raise RequestError(unknown_name("path kind", path.kind, FAMILIES))
-    given = path.model_fields_set - {"kind"} - {n for n in ("train",) if path.train is None}
-    if FAMILIES[path.kind].trained and path.train is None:
-        raise RequestError(
-            f"paths: a path of kind {path.kind!r} needs train: {{epochs: ..., lr: ...}} for its bends"
-        )
-    if not FAMILIES[path.kind].trained and any(
-        getattr(path, n) != PathSpec(kind=path.kind).__dict__[n] for n in given
-    ):
-        raise RequestError(
-            f"paths: a path of kind {path.kind!r} has no bends to train; got {', '.join(sorted(given))}"
-        )
+    if FAMILIES[path.kind].trained:
+        if path.train is None:
+            raise RequestError(f"a path of kind {path.kind!r} needs train: {{epochs: ..., lr: ...}} for its bends")
+    elif path != PathSpec(kind=path.kind):
+        given = sorted(path.model_fields_set - {"kind"})
+        raise RequestError(f"a path of kind {path.kind!r} has no bends to train; got {', '.join(given)}")
 
 
 def build_problem(spec: ProblemSpec, data: Dataset, device: torch.device) -> Problem:

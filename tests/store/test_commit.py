@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mcdist.errors import StoreError
-from mcdist.store import Store
+from mcdist.store import Store, open_store
 from mcdist.store.location import locate
 
 from .examples import Killed, MortalFiles, assert_consistent, assert_same, names, pack, value, view
@@ -19,9 +19,11 @@ def test_what_is_committed_can_be_read(store: Store) -> None:
     store.commit(pack("p2", "task3", status="failed"))
     assert_consistent(view(store))
     states = store.tasks()
-    assert {task: state.status for task, state in states.items()} == dict(
-        task1="done", task2="done", task3="failed"
-    )
+    assert {task: state.status for task, state in states.items()} == {
+        "task1": "done",
+        "task2": "done",
+        "task3": "failed",
+    }
     assert (states["task1"].pack_id, states["task1"].kind, states["task1"].wall_s) == ("p1", "endpoint", 1.5)
     assert states["task1"].error_kind is None
     assert torch.equal(store.weights("task2")["w"], torch.full((2, 3), value("p1", "task2")))
@@ -57,8 +59,6 @@ def test_another_attempt_replaces_all_that_the_first_left(store: Store) -> None:
 
 
 def test_a_kill_at_any_moment_leaves_all_or_nothing(uri: str) -> None:
-    from mcdist.store import open_store
-
     undisturbed = open_store(uri, create=True)
     undisturbed.commit(pack("p0", "task0"))
     nothing = view(undisturbed)

@@ -29,8 +29,7 @@ def test_two_processes_commit_the_same_pack_at_once(local_store: Store, tmp_path
     tests = str(Path(__file__).parents[1])
     command = [sys.executable, "-c", COMMIT, local_store.uri, tests]
     workers = [
-        subprocess.Popen([*command, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for name in "ab"
+        subprocess.Popen([*command, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for name in "ab"
     ]
     results = [worker.communicate(timeout=120) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], results
@@ -66,12 +65,10 @@ def test_readers_see_whole_packs_while_others_commit_and_compact(local_store: St
         assert sure <= set(tables["history"]["task_id"])
         assert (tables["history"].groupby("task_id").size() == 3).all()
 
-    threads = [
-        threading.Thread(target=work, args=[turn]) for turn in (commit, read, lambda k: local_store.compact())
-    ]
+    threads = [threading.Thread(target=work, args=[turn]) for turn in (commit, read, lambda k: local_store.compact())]
     for thread in threads:
         thread.start()
-    stop.wait(3)
+    stop.wait(1.5)
     stop.set()
     for thread in threads:
         thread.join()

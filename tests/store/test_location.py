@@ -48,9 +48,7 @@ def test_paths_and_file_uris_are_the_same_store(tmp_path: Path, monkeypatch: pyt
     open_store(tmp_path / "s", create=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    uris = {
-        open_store(uri).uri for uri in ("s", "~/s", Path("s"), f"file://{tmp_path}/s", f"{tmp_path}/x/../s/")
-    }
+    uris = {open_store(uri).uri for uri in ("s", "~/s", Path("s"), f"file://{tmp_path}/s", f"{tmp_path}/x/../s/")}
     assert uris == {str(tmp_path / "s")}
 
 

@@ -10,10 +10,12 @@ import pytest
 
 from mcdist.errors import StoreError
 from mcdist.store import TABLES, Store
+from mcdist.store import view as module
+from mcdist.store.files import Entry
 from mcdist.store.location import locate
 from mcdist.store.rows import to_arrow, to_parquet
 
-from .examples import Killed, MortalFiles, assert_consistent, pack, value, view
+from .examples import Killed, MortalFiles, assert_consistent, pack, view
 
 
 @pytest.mark.parametrize("table", sorted(TABLES))
@@ -42,12 +44,12 @@ def test_of_two_packs_with_one_task_the_first_by_name_stands(store: Store) -> No
     store.commit(pack("p", "task2", "task3"))
     tables = view(store)
     assert_consistent(tables)
-    assert dict(zip(tables["tasks"]["task_id"], tables["tasks"]["pack_id"], strict=True)) == dict(
-        task1="q", task2="p", task3="p"
-    )
-    assert {task: state.pack_id for task, state in store.tasks().items()} == dict(
-        task1="q", task2="p", task3="p"
-    )
+    assert dict(zip(tables["tasks"]["task_id"], tables["tasks"]["pack_id"], strict=True)) == {
+        "task1": "q",
+        "task2": "p",
+        "task3": "p",
+    }
+    assert {task: state.pack_id for task, state in store.tasks().items()} == {"task1": "q", "task2": "p", "task3": "p"}
 
 
 def test_a_result_stands_before_a_failure(store: Store) -> None:
@@ -130,12 +132,8 @@ def test_other_files_in_a_tables_folder_are_passed_over(store: Store) -> None:
     assert list(store.tasks()) == ["task1"]
 
 
-def test_a_file_replaced_while_it_is_read_is_read_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_replaced_while_it_is_read_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The listing is old by the time of the reading: a compaction has come in between."""
-    from mcdist.store import view as module
-
     for name in "pq":
         store.commit(pack(name, f"task{name}"))
     listed = module.row_files
@@ -154,14 +152,7 @@ def test_a_file_replaced_while_it_is_read_is_read_again(
 
 
 def test_a_store_that_never_holds_still_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mcdist.store import view as module
-    from mcdist.store.files import Entry
-
     gone = Entry("tables/tasks/gone.parquet", 1, 0.0)
     monkeypatch.setattr(module, "row_files", lambda files, table: [gone])
     with pytest.raises(StoreError, match="changes faster than it can be read"):
         store.tasks()
-
-
-def test_a_value_tells_its_pack() -> None:
-    assert value("p", "task1") != value("q", "task1")

@@ -43,10 +43,7 @@ def test_a_module_takes_its_state_back(store: Store) -> None:
     save(files, "task1", model.state_dict())
     twin = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
     twin.load_state_dict(load(files, "task1"))
-    assert all(
-        torch.equal(a, b)
-        for a, b in zip(model.state_dict().values(), twin.state_dict().values(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), twin.state_dict().values(), strict=True))
 
 
 def test_the_header_is_kept_in_order_and_the_file_is_an_ordinary_one(local_store: Store) -> None:
@@ -73,9 +70,7 @@ def test_what_is_not_there_is_named(store: Store) -> None:
 def test_a_damaged_file_is_named(store: Store, damage: bytes) -> None:
     locate(store.uri).write("weights/ta/task1.safetensors", damage)
     for ask in (store.weights, store.weights_metadata):
-        with pytest.raises(
-            StoreError, match=r"weights/ta/task1.safetensors is not a readable safetensors file"
-        ):
+        with pytest.raises(StoreError, match=r"weights/ta/task1.safetensors is not a readable safetensors file"):
             ask("task1")
 
 

@@ -17,9 +17,7 @@ __all__ = ["plot_dendrogram"]
 _MOST_LABELS = 60
 
 
-def plot_dendrogram(
-    barriers: pd.DataFrame, metric: str, ax: Axes, *, endpoints: pd.DataFrame | None = None
-) -> Axes:
+def plot_dendrogram(barriers: pd.DataFrame, metric: str, ax: Axes, *, endpoints: pd.DataFrame | None = None) -> Axes:
     """A tree over end points: a leaf starts at the end point's own value, and two branches meet at the lowest
     saddle between them.
 
@@ -45,20 +43,14 @@ def plot_dendrogram(
         kinds.append(str(edge["kind"]))
     ax.scatter([x[i] for i in range(count)], forest.floors, s=16, color=MUTED, zorder=3)
     labels = endpoint_labels(forest.names, endpoints)
-    ax.set_xticks(
-        range(count), [labels[forest.names[i]] for i in order] if count <= _MOST_LABELS else [""] * count
-    )
+    ax.set_xticks(range(count), [labels[forest.names[i]] for i in order] if count <= _MOST_LABELS else [""] * count)
     ax.set(
         xlabel="seed" if endpoints is not None else "end point",
         ylabel=axis_label(metric),
         xlim=(-0.6, count - 0.4),
     )
-    handles = [
-        Line2D([], [], color=styles[kind].colour, linewidth=1.8, label=kind) for kind in sorted(set(kinds))
-    ]
+    handles = [Line2D([], [], color=styles[kind].colour, linewidth=1.8, label=kind) for kind in sorted(set(kinds))]
     if handles:
-        ax.legend(
-            handles=handles, title="path of the saddle", frameon=False, fontsize=8.5, title_fontsize=8.5
-        )
+        ax.legend(handles=handles, title="path of the saddle", frameon=False, fontsize=8.5, title_fontsize=8.5)
     quiet(ax)
     return ax

@@ -69,9 +69,7 @@ def endpoint_labels(names: Sequence[str], endpoints: pd.DataFrame | None) -> dic
     Without a row in the table an end point comes last, under the first six letters of its id.
     """
     seeds = {} if endpoints is None else dict(zip(endpoints["endpoint_id"], endpoints["seed"], strict=True))
-    known = sorted(
-        (name for name in names if pd.notna(seeds.get(name))), key=lambda name: (int(seeds[name]), name)
-    )
+    known = sorted((name for name in names if pd.notna(seeds.get(name))), key=lambda name: (int(seeds[name]), name))
     sharing = pd.Series([int(seeds[name]) for name in known], dtype=int)
     turn, total = sharing.groupby(sharing).cumcount(), sharing.map(sharing.value_counts())
     labels = {

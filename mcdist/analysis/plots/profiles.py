@@ -42,9 +42,7 @@ def plot_profiles(
         low = rows["low"].to_numpy(dtype=float)
         if metric.endswith("_error"):
             low = np.maximum(low, 0)  # a fraction is never negative
-        ax.fill_between(
-            t, low, rows["high"].to_numpy(dtype=float), color=style.colour, alpha=0.16, linewidth=0
-        )
+        ax.fill_between(t, low, rows["high"].to_numpy(dtype=float), color=style.colour, alpha=0.16, linewidth=0)
     ax.set(xlabel="t", ylabel=axis_label(metric), xlim=(0, 1))
     quiet(ax)
     return ax

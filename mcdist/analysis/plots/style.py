@@ -83,11 +83,7 @@ def metric_name(metric: str) -> str:
 def axis_label(metric: str, value: str | None = None) -> str:
     """The label of an axis: the metric, what is taken of it, and its unit as the store's tables give it."""
     unit = next((c.unit for c in TABLES["path_points"].columns if c.name == metric), "")
-    text = (
-        metric_name(metric)
-        if value is None
-        else f"{metric_name(metric)}: {_VALUES.get(value, metric_name(value))}"
-    )
+    text = metric_name(metric) if value is None else f"{metric_name(metric)}: {_VALUES.get(value, metric_name(value))}"
     return f"{text} ({unit})" if unit else text
 
 

@@ -59,11 +59,7 @@ def strips(study: Study, metrics: Sequence[str], value: str, families: Families)
 def matrices(study: Study, metric: str, value: str) -> Picture | None:
     """The value of every pair, one matrix per group of paths; None with no value."""
     rows = study.barriers[study.barriers["metric"] == metric]
-    parts = [
-        (label, part)
-        for label, part in rows.groupby("path", observed=True)
-        if len(one_per_pair(part, value)[0])
-    ]
+    parts = [(label, part) for label, part in rows.groupby("path", observed=True) if len(one_per_pair(part, value)[0])]
     if not parts:
         return None
     figure, axes = _panels(len(parts), columns=3 if len(parts) > 2 else 2, height=3.2)

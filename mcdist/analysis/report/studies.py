@@ -5,7 +5,6 @@ Within a study paths are told apart by kind, alignment, and every setting that v
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -91,12 +90,10 @@ def _tell_apart(paths: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
             varying.append(column)
             paths[column] = paths[column].astype(object).where(~constant, None)
     by = ("kind", "aligned", *varying)
-    paths["kind"] = _in_order(paths["kind"], sorted(paths["kind"].unique(), key=lambda k: (k != "linear", k)))
+    # The straight line comes first, as what the others are compared with; the rest by name.
+    kinds = sorted(paths["kind"].unique(), key=lambda kind: (kind != "linear", kind))
+    paths["kind"] = paths["kind"].astype(pd.CategoricalDtype(kinds, ordered=True))
     paths = paths.sort_values([*by, "path_id"], kind="stable")
-    labels = [group_label(by, key) for key in paths[list(by)].itertuples(index=False, name=None)]
-    return paths.assign(path=_in_order(labels, list(dict.fromkeys(labels)))), by
-
-
-def _in_order(values: Iterable[str], order: list[str]) -> pd.Categorical:
-    """Names that sort as given: the straight line first, as what others are compared with."""
-    return pd.Categorical(list(values), categories=order, ordered=True)
+    words = [group_label(by, key) for key in paths[list(by)].itertuples(index=False, name=None)]
+    order = pd.CategoricalDtype(list(dict.fromkeys(words)), ordered=True)
+    return paths.assign(path=pd.Series(words, index=paths.index, dtype=object).astype(order)), by

@@ -53,9 +53,7 @@ def duration(seconds: float) -> str:
 
 def last_line(error: str | None) -> str:
     """The last line of an error that says something: of a traceback, the exception and its message."""
-    lines = (
-        [line.strip() for line in str(error).splitlines() if line.strip()] if isinstance(error, str) else []
-    )
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] if isinstance(error, str) else []
     return lines[-1] if lines else "no message was recorded"
 
 

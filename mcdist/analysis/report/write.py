@@ -52,9 +52,7 @@ def render(tables: SweepTables) -> str:
     """The report's HTML."""
     folder = importlib.resources.files(__package__)
     # Escaping is set by hand: a template made from a string has no file name that would tell it is HTML.
-    environment = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     template = environment.from_string(folder.joinpath("report.html").read_text(encoding="utf-8"))
     related = families(tables.endpoints)
     failures = rows.failure_rows(tables)

@@ -1,0 +1,5 @@
+"""`python -m mcdist` is `mcdist`."""
+
+from mcdist.cli import main
+
+main()

@@ -1,0 +1,201 @@
+"""The command line: parse, call, print. Exit codes: 0 all done, 1 some tasks failed, 2 the request is wrong."""
+
+from __future__ import annotations
+
+import enum
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mcdist.errors import McdistError, RequestError
+from mcdist.version import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Distributed sweeps of mode-connectivity experiments on Ray; results in Parquet tables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="the sweep, a YAML file")]
+StoreUri = Annotated[str, typer.Argument(metavar="STORE", help="folder or URI of the results")]
+StoreOption = Annotated[str | None, typer.Option("--store", metavar="URI", help="in place of the spec's own store")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change the spec: endpoints.train.epochs=2")
+]
+
+
+class ExecutorChoice(str, enum.Enum):
+    """What does the work."""
+
+    ray = "ray"
+    serial = "serial"
+
+
+def main() -> NoReturn:
+    """Run the command line; a wrong request is one message and exit code 2, no traceback."""
+    try:
+        app()
+    except RequestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except McdistError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"mcdist {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="show it")] = False,
+) -> None: ...
+
+
+@app.command("plan")
+def plan_command(spec: SpecFile, store: StoreOption = None, changes: Changes = None) -> None:
+    """Check a spec; show what there is to do and what it costs. Runs and writes nothing."""
+    from mcdist.api import plan
+    from mcdist.execute.progress import duration
+
+    kinds = plan(spec, store=store, changes=changes or ())
+    rows = [
+        (k.kind, k.tasks, k.done, k.failed, k.todo, f"{k.cost:.3g}", "-" if k.seconds is None else duration(k.seconds))
+        for k in kinds
+    ]
+    _show(("kind", "tasks", "done", "failed", "to do", "forward passes", "worker time"), rows)
+    print("forward passes: of one example, to do; a training step counts three per example.")
+    print("worker time: of one worker, to do, reckoned from the done tasks of that kind; '-' before there are any.")
+
+
+@app.command("run")
+def run_command(
+    spec: SpecFile,
+    store: StoreOption = None,
+    executor: Annotated[ExecutorChoice, typer.Option(help="ray, or serial: all in this process")] = ExecutorChoice.ray,
+    address: Annotated[
+        str | None, typer.Option(metavar="A", help="Ray cluster (default: $RAY_ADDRESS, else this machine)")
+    ] = None,
+    changes: Changes = None,
+) -> None:
+    """Do what is missing of a sweep. Kill it at any moment: the same command goes on."""
+    from mcdist.api import run
+
+    summary = run(spec, store=store, executor=executor.value, address=address, changes=changes or ())
+    where = store or _store_of(spec, changes)
+    if summary.interrupted is not None:
+        print("stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
+    elif summary.failed:
+        counts = ", ".join(f"{n} {status}" for status, n in summary.counts.items())
+        print(f"{counts}; see: mcdist failures {where}", file=sys.stderr)
+    else:
+        print(f"all {summary.counts.total()} tasks done; next: mcdist report {where}", file=sys.stderr)
+    raise typer.Exit(summary.exit_code)
+
+
+@app.command()
+def status(store: StoreUri) -> None:
+    """What a store holds: tasks by kind and status, and of each sweep."""
+    from mcdist.execute.progress import duration
+    from mcdist.store import open_store
+
+    opened = open_store(store)
+    tasks = opened.table("tasks", ["task_id", "kind", "status", "wall_s"])
+    asked = opened.table("sweep_tasks")
+    print(f"store {opened.uri}: {len(tasks)} tasks, {duration(float(tasks['wall_s'].sum()))} of worker time")
+    states = ("done", "failed", "blocked")
+    rows = [
+        (kind, len(part), *(int((part["status"] == state).sum()) for state in states))
+        for kind, part in tasks.groupby("kind", sort=False)
+    ]
+    _show(("kind", "tasks", *states), rows)
+    known = tasks.set_index("task_id")
+    for sweep in opened.sweeps():
+        ids = asked.loc[asked["sweep"] == sweep, "task_id"]
+        there = known.loc[known.index.isin(ids)]
+        counts = [f"{n} {state}" for state, n in there["status"].value_counts().items()]
+        if len(there) < len(ids):
+            counts.append(f"{len(ids) - len(there)} to do")
+        print(f"sweep {sweep}: {len(ids)} tasks: {', '.join(counts)}")
+
+
+@app.command()
+def failures(
+    store: StoreUri,
+    full: Annotated[bool, typer.Option("--full", help="whole tracebacks")] = False,
+) -> None:
+    """Tasks that failed or are blocked by one that did, and why. Exit code 1 if there are any."""
+    from mcdist.store import open_store
+
+    tasks = open_store(store).table("tasks", ["task_id", "kind", "status", "error_kind", "error"])
+    bad = tasks[tasks["status"] != "done"]
+    if bad.empty:
+        print("no failures")
+        return
+    for row in bad.itertuples():
+        text = str(row.error).strip()
+        print(f"{row.task_id} {row.kind} {row.status} ({row.error_kind}): {text if full else text.splitlines()[-1]}")
+    print(f"{len(bad)} of {len(tasks)} tasks; weights, spec and inputs of each: table 'tasks'", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    store: StoreUri,
+    out: Annotated[Path | None, typer.Option("--out", metavar="F.html", help="default: STORE/report.html")] = None,
+    sweep: Annotated[str | None, typer.Option(help="which sweep, where the store has several")] = None,
+) -> None:
+    """Write the HTML report of a store: one file, readable without a network."""
+    from mcdist.analysis import write_report
+    from mcdist.store import open_store
+
+    opened = open_store(store)
+    if out is None and "://" in opened.uri:
+        raise RequestError(f"{opened.uri} is not a local folder: say where the report goes, --out F.html")
+    path = write_report(opened, out or Path(opened.uri) / "report.html", sweep)
+    print(f"report: {path}")
+
+
+@app.command()
+def compact(store: StoreUri) -> None:
+    """Merge the many small files of a store into few; loses and doubles nothing, killed at any moment."""
+    from mcdist.store import open_store
+
+    done = open_store(store).compact()
+    print(f"{done.files_before} files -> {done.files_after}; {done.bytes_before} bytes -> {done.bytes_after}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a spec, for editors."""
+    from mcdist.spec.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+
+
+def _store_of(spec: Path, changes: list[str] | None) -> str:
+    from mcdist.spec import load_spec
+
+    return load_spec(spec, changes or ()).store or ""
+
+
+def _show(heads: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="right" if i else "left")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -1,0 +1,74 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcdist.analysis.resampling import codes, families, replicate, resample, stream
+from mcdist.errors import RequestError
+
+from .frames import frame
+
+statistics = st.one_of(st.just("mean"), st.just("median"), st.floats(0.01, 0.99))
+
+
+@given(st.data(), statistics)
+def test_a_weighted_statistic_is_that_of_the_repeated_values(data, statistic):
+    size = data.draw(st.integers(1, 8))
+    values = np.array(data.draw(st.lists(st.floats(-10, 10), min_size=size, max_size=size)))
+    weights = np.array(data.draw(st.lists(st.integers(0, 4), min_size=size, max_size=size).filter(any)))
+    repeated = np.repeat(values, weights)
+    level = {"mean": None, "median": 0.5}.get(statistic, statistic)
+    expected = repeated.mean() if level is None else np.quantile(repeated, level)
+    got = replicate(np.stack([values, 2 * values], axis=1), weights[None], statistic)
+    np.testing.assert_allclose(got, [[expected, 2 * expected]], rtol=1e-9, atol=1e-9)
+
+
+@given(st.integers(2, 7), st.integers(0, 2**32 - 1))
+def test_a_jackknife_sample_is_the_pairs_without_one_end_point(n, seed):
+    rng = np.random.default_rng(seed)
+    a, b = np.triu_indices(n, 1)
+    values = rng.normal(size=len(a))
+    samples = resample(a, b, n, "jackknife", 0, rng)
+    kept = [values[(a != unit) & (b != unit)] for unit in range(n)]
+    expected = [rest.mean() for rest in kept if len(rest)]
+    np.testing.assert_allclose(replicate(values[:, None], samples.weights, "mean")[:, 0], expected)
+    assert samples.factor == n - 1
+
+
+def test_a_bootstrap_pair_weighs_the_product_of_its_ends_and_one_inside_a_family_its_count():
+    a, b = np.array([0, 0, 1]), np.array([1, 0, 2])
+    weights = resample(a, b, 3, "bootstrap", 4000, stream(0, "test")).weights
+    # E w_a w_b = n (n - 1) / n^2 for multinomial counts, E w_a = 1; samples without a pair are left out.
+    assert (weights.sum(axis=1) > 0).all()
+    np.testing.assert_allclose(weights.mean(axis=0)[:2], [2 / 3, 1], atol=0.08)
+
+
+def test_streams_depend_on_seed_and_names_alone():
+    draws = {names: stream(*names).random() for names in [(0, "a"), (1, "a"), (0, "b"), (0, "a", "b"), (0, "ab")]}
+    assert len(set(draws.values())) == len(draws)
+    assert stream(0, "a").random() == draws[0, "a"]
+
+
+def test_a_family_is_the_root_ancestor():
+    rows = [("root", None), ("child", "root"), ("grandchild", "child"), ("alone", None), ("orphan", "elsewhere")]
+    table = frame("endpoints", [{"endpoint_id": name, "parent_id": parent} for name, parent in rows])
+    assert families(table) == {
+        "root": "root",
+        "child": "root",
+        "grandchild": "root",
+        "alone": "alone",
+        "orphan": "elsewhere",
+    }
+
+
+def test_units_are_numbered_by_name_after_families_are_joined():
+    pairs = pd.DataFrame({"endpoint_a": ["x", "y"], "endpoint_b": ["z", "x"]})
+    a, b, n = codes(pairs, {"z": "x"})
+    assert (a.tolist(), b.tolist(), n) == ([0, 1], [0, 0], 2)
+
+
+@pytest.mark.parametrize("statistic", ["mode", 0.0, 1.0, 2])
+def test_an_unknown_statistic_is_refused(statistic):
+    with pytest.raises(RequestError, match="statistic: got .* allowed: 'mean', 'median'"):
+        replicate(np.ones((2, 1)), np.ones((1, 2), dtype=int), statistic)
