@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mcdist.errors import McdistError, RequestError
 from mcdist.version import __version__
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from mcdist.spec import load_spec
     from mcdist.store import open_store
 
-__all__ = ["__version__", "load_spec", "open_store", "plan", "run"]
+__all__ = ["McdistError", "RequestError", "__version__", "load_spec", "open_store", "plan", "run"]
 
 _HOMES = {"plan": "mcdist.api", "run": "mcdist.api", "load_spec": "mcdist.spec", "open_store": "mcdist.store"}
 

@@ -36,8 +36,8 @@ def mean_profile(
 
     One row per group and t: columns `by`, `t`, `estimate`, `low`, `high` (unit of the metric), `paths`
     (profiles), `endpoints`, `units`, `missing` and `reason` as in `barrier_summary`. The grid `t` is by
-    default the profiles' own where all share one, else 61 equal steps of [0, 1]; other profiles are
-    interpolated linearly. A profile with a value that is not finite, or that does not reach both ends of the
+    default that of the group's profiles where they share one, else 61 equal steps of [0, 1], by linear
+    interpolation. A profile with a value that is not finite, or that does not reach both ends of the
     grid, is `missing` as a whole, so that every t speaks of the same paths. The band holds at each t, not for
     all at once. Raises RequestError as `barrier_summary` does.
     """

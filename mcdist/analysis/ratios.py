@@ -42,7 +42,7 @@ def barrier_ratio(
       denominator.
 
     Measured coverage of the 95 % interval of the ratio (600 simulated sweeps, 8 and 20 end points, both
-    groups correlated, normal and log-normal): 0.94 to 0.97 for means, 0.96 to 0.99 for medians. Raises
+    groups correlated, normal and log-normal): 0.93 to 0.99 for means, 0.96 to 1.00 for medians. Raises
     RequestError as `barrier_summary` does, and for a value of a column that no row has.
     """
     rows = select(barriers, "barriers", metric=metric)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -25,7 +26,7 @@ from mcdist.spec.sections import ResourcesSpec
 __all__ = ["RayExecutor"]
 
 _GONE = (RayActorError, ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError)
-_FRUITLESS = 5  # workers lost in a row without one job done: they do not start
+_STILLBORN = 3  # failed starts in a row, for each worker wanted, after which the run is given up
 
 
 class _Actor:
@@ -35,11 +36,30 @@ class _Actor:
         device = "cuda" if on_gpu else "cpu"
         self._worker = Worker(store, device, threads, lambda key: ray.get(datasets[key]))
 
+    def ready(self) -> bool:
+        return True
+
     def do(self, job: Job) -> Report:
         return self._worker.do(job)
 
 
 _REMOTE: Any = ray.remote(_Actor)
+
+
+@dataclass(frozen=True)
+class _Member:
+    """An actor, and the reference that resolves once its constructor has succeeded."""
+
+    actor: Any
+    ready: Any
+
+    def lived(self) -> bool:
+        """Whether it ever started."""
+        try:
+            done, _ = ray.wait([self.ready], timeout=0)
+            return bool(done) and bool(ray.get(self.ready))
+        except ray.exceptions.RayError:
+            return False
 
 
 class RayExecutor(Executor):
@@ -50,8 +70,8 @@ class RayExecutor(Executor):
 
     def __init__(self, resources: ResourcesSpec, datasets: Mapping[str, Dataset], address: str | None) -> None:
         self._resources, self._datasets = resources, datasets
-        self._running: dict[Any, tuple[Any, Job]] = {}
-        self._idle: list[Any] = []
+        self._running: dict[Any, tuple[_Member, Job]] = {}
+        self._idle: list[_Member] = []
         self._owns_ray = _connect(address)
         try:
             self._gpus = _gpus_per_worker(resources)
@@ -65,13 +85,14 @@ class RayExecutor(Executor):
         self._store = store
         self._data = {key: ray.put(data) for key, data in self._datasets.items()}
         self._size = max(1, min(most, _room(self._resources, self._gpus)))
-        self._idle = [self._actor() for _ in range(self._size)]
-        self._fruitless = 0
+        self._idle = [self._member() for _ in range(self._size)]
+        self._stillborn = 0
         return self._size
 
-    def _actor(self) -> Any:
+    def _member(self) -> _Member:
         options = _REMOTE.options(num_cpus=self._resources.cpus, num_gpus=self._gpus, max_restarts=0)
-        return options.remote(self._store, self._resources.threads, self._gpus > 0, self._data)
+        actor = options.remote(self._store, self._resources.threads, self._gpus > 0, self._data)
+        return _Member(actor, actor.ready.remote())
 
     def free(self) -> int:
         """See `Executor`."""
@@ -79,39 +100,46 @@ class RayExecutor(Executor):
 
     def submit(self, job: Job) -> None:
         """See `Executor`."""
-        actor = self._idle.pop()
-        self._running[actor.do.remote(job)] = (actor, job)
+        member = self._idle.pop()
+        self._running[member.actor.do.remote(job)] = (member, job)
 
     def wait(self, timeout_s: float) -> list[Ended | Lost]:
         """See `Executor`."""
         ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
-        return [self._collect(reference) for reference in ready]
+        return [event for reference in ready if (event := self._collect(reference)) is not None]
 
-    def _collect(self, reference: Any) -> Ended | Lost:
-        actor, job = self._running.pop(reference)
+    def _collect(self, reference: Any) -> Ended | Lost | None:
+        member, job = self._running.pop(reference)
         try:
             report: Report = ray.get(reference)
         except _GONE as error:
-            ray.kill(actor)
-            self._fruitless += 1
-            why = f"{type(error).__name__}: {str(error).strip()}"
-            if self._fruitless >= _FRUITLESS * self._size:
-                raise ExecutorError(f"workers are lost as soon as they start; the last one: {why}") from error
-            self._idle.append(self._actor())
-            return Lost(job, why)
+            return self._replace(member, job, error)
         except ray.exceptions.RayTaskError as error:
             raise ExecutorError(f"a worker cannot go on: {error.cause!r}") from error
-        self._fruitless = 0
-        self._idle.append(actor)
+        self._stillborn = 0
+        self._idle.append(member)
         return Ended(job, report)
+
+    def _replace(self, member: _Member, job: Job, error: Exception) -> Lost | None:
+        """A new worker for one that went away; a job on a worker that never started is no loss of the job's."""
+        lived = member.lived()
+        ray.kill(member.actor)
+        self._idle.append(self._member())
+        if lived:
+            return Lost(job, f"{type(error).__name__}: {str(error).strip()}")
+        self._stillborn += 1
+        if self._stillborn >= _STILLBORN * self._size:
+            raise ExecutorError(f"workers do not start; the last one: {str(error).strip()}") from error
+        self.submit(job)
+        return None
 
     def close(self) -> None:
         """See `Executor`: a Ray of our own is stopped, on a shared cluster our actors are."""
         if self._owns_ray:
             ray.shutdown()
             return
-        for actor in [*self._idle, *(actor for actor, _ in self._running.values())]:
-            ray.kill(actor)
+        for member in [*self._idle, *(member for member, _ in self._running.values())]:
+            ray.kill(member.actor)
 
 
 def _connect(address: str | None) -> bool:

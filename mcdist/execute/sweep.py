@@ -112,11 +112,12 @@ def run_sweep(
     prepared = prepare(spec, source)
     check_target(uri)
     plan = make_plan(prepared.spec)
-    with interruptible():
+    with interruptible() as catch_signals:
         workers: Executor | None = None
         try:
             if _anything_to_do(plan, uri):
                 workers = _executor(executor, prepared, address)
+                catch_signals()
             return _run(plan, prepared, open_store(uri, create=True), workers, out)
         except Interrupted as stop:
             return Summary(interrupted=stop.signal)

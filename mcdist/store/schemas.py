@@ -159,6 +159,7 @@ _TABLES = (
             Column("length", REAL, "Euclidean length of the path"),
             Column("chord", REAL, "Euclidean distance of its ends"),
             Column("ends", STR, "fixed or free"),
+            Column("draws", INT, "positions t per minibatch"),
             Column("seed", INT, "seed of t and data order"),
             *_TRAIN,
         ),

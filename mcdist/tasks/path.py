@@ -89,6 +89,7 @@ def _result(
         "length": float(length),
         "chord": float((controls[-1].double() - controls[0].double()).norm()),
         "ends": path.ends,
+        "draws": path.draws if path.train is not None else None,
         "seed": path.seed,
         **training_columns(path.train),
     }

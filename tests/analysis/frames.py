@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from itertools import combinations
 from typing import Any
 
@@ -69,7 +69,7 @@ def task(task_id: str, kind: str, status: str = "done", error: str | None = None
         "device": "cpu",
         "pack_size": 1,
         "wall_s": 12.5,
-        "started_at": datetime(2026, 3, 4, 5, 6, tzinfo=UTC),
+        "started_at": datetime(2026, 3, 4, 5, 6, tzinfo=timezone.utc),
         "mcdist_version": "0.1.0",
         "torch_version": "2.10.0",
         "spec": "{}",
@@ -89,7 +89,7 @@ def endpoint(problem: str, seed: int, rng: np.random.Generator, **columns: Any) 
 def path_rows(
     kind: str, a: Row, b: Row, height: float, aligned: bool = False, **settings: Any
 ) -> tuple[Row, list[Row], list[Row]]:
-    """One path, its profile and its barriers: a bump of that height, in units of the end points' level, over the straight line."""
+    """One path, its profile and its barriers: a bump over the straight line, in units of the end points' level."""
     name = "-".join(["path", kind, a["endpoint_id"], b["endpoint_id"], *map(str, settings.values()), str(aligned)])
     ends = {"kind": kind, "aligned": aligned, "endpoint_a": a["endpoint_id"], "endpoint_b": b["endpoint_id"]}
     path = {"task_id": name, "path_id": name, **ends, "n_points": 2 if kind == "linear" else 3, "ends": "fixed"}

@@ -37,10 +37,11 @@ def test_different_grids_are_interpolated(tables):
     points = tables["path_points"]
     first = points["path_id"].iloc[0]
     thinned = points[(points["path_id"] != first) | points["t"].isin(T[::2])]
-    table = mean_profile(thinned, tables["paths"], "train_loss")
-    whole = mean_profile(points, tables["paths"], "train_loss", t=np.linspace(0, 1, 61))
+    same_kind = tables["paths"][lambda paths: paths["kind"] == "linear"]
+    table = mean_profile(thinned, same_kind, "train_loss")
+    whole = mean_profile(points, same_kind, "train_loss", t=np.linspace(0, 1, 61))
     assert (table["missing"] == 0).all()
-    assert table.groupby("kind")["t"].nunique().max() == 61
+    assert len(table) == 61
     np.testing.assert_allclose(table["estimate"].to_numpy(float), whole["estimate"].to_numpy(float), rtol=0.01)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcdist.analysis.resampling import codes, families, replicate, resample, stream
@@ -12,6 +12,7 @@ from .frames import frame
 statistics = st.one_of(st.just("mean"), st.just("median"), st.floats(0.01, 0.99))
 
 
+@settings(deadline=None)
 @given(st.data(), statistics)
 def test_a_weighted_statistic_is_that_of_the_repeated_values(data, statistic):
     size = data.draw(st.integers(1, 8))
@@ -24,6 +25,7 @@ def test_a_weighted_statistic_is_that_of_the_repeated_values(data, statistic):
     np.testing.assert_allclose(got, [[expected, 2 * expected]], rtol=1e-9, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 7), st.integers(0, 2**32 - 1))
 def test_a_jackknife_sample_is_the_pairs_without_one_end_point(n, seed):
     rng = np.random.default_rng(seed)
@@ -70,5 +72,5 @@ def test_units_are_numbered_by_name_after_families_are_joined():
 
 @pytest.mark.parametrize("statistic", ["mode", 0.0, 1.0, 2])
 def test_an_unknown_statistic_is_refused(statistic):
-    with pytest.raises(RequestError, match="statistic: got .* allowed: 'mean', 'median'"):
+    with pytest.raises(RequestError, match=r"statistic: got .* allowed: 'mean', 'median'"):
         replicate(np.ones((2, 1)), np.ones((1, 2), dtype=int), statistic)

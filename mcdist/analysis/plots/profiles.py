@@ -32,12 +32,12 @@ def plot_profiles(
     `mean_profile` does.
     """
     table = mean_profile(path_points, paths, metric, by, level=level, families=families)
-    styles = group_styles(paths, by)
-    for key, rows in groups(table, by):
+    found = dict(groups(table, by))
+    for key, style in group_styles(paths, by).items():
+        rows = found[key]
         t, mean = rows["t"].to_numpy(dtype=float), rows["estimate"].to_numpy(dtype=float)
         if not np.isfinite(mean).any():
             continue
-        style = styles[key]
         ax.plot(t, mean, color=style.colour, linestyle=style.dash, linewidth=1.8, label=style.label)
         low = rows["low"].to_numpy(dtype=float)
         if metric.endswith("_error"):

@@ -94,7 +94,7 @@ def barrier_rows(study: Study, value: str, metrics: Sequence[str], families: Map
     mean = barrier_summary(study.barriers, by, value, "mean", families=families)
     median = barrier_summary(study.barriers, by, value, "median", families=families)
     both = mean.merge(median[[*by, "estimate", "low", "high"]], on=by, suffixes=("", "_median"))
-    places = both["metric"].map({metric: place for place, metric in enumerate(metrics)})
+    order = {name: place for place, name in enumerate([*metrics, *study.barriers["path"].cat.categories])}
     return [
         {
             "metric": metric_name(row["metric"]),
@@ -108,7 +108,7 @@ def barrier_rows(study: Study, value: str, metrics: Sequence[str], families: Map
             "spread": spread(row["q05"], row["q95"]),
             "note": row["reason"],
         }
-        for row in both.assign(place=places).sort_values(["place", "path"]).to_dict("records")
+        for row in both.sort_values(list(by[::-1]), key=lambda names: names.map(order)).to_dict("records")
     ]
 
 

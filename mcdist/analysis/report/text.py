@@ -65,6 +65,7 @@ def _fixed(values: list[float], digits: int) -> list[str]:
     elif largest < 1e-4:
         texts = [f"{value:.{digits - 1}e}" for value in values]
     else:
+        largest = float(f"{largest:.{digits - 1}e}")  # 0.9996 prints as 1.00, not as 1.000
         place = digits - 1 - math.floor(math.log10(largest))
         texts = [f"{round(value, place):,.{max(place, 0)}f}" for value in values]
     return [

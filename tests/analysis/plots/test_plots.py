@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -73,13 +74,16 @@ def test_a_matrix_marks_end_points_of_one_seed_and_unknown_ones(ax):
 def test_a_dendrogram_meets_at_the_saddles_of_the_tree(tables, ax):
     barriers = tables["barriers"]
     plot_dendrogram(barriers, "train_loss", ax, endpoints=tables["endpoints"])
-    bars = [line for line in ax.get_lines() if line.get_ydata()[0] == line.get_ydata()[1]]
+    bars = [line for line in ax.get_lines() if line.get_xdata()[0] != line.get_xdata()[1]]
     tree = saddle_tree(barriers)
     np.testing.assert_allclose(sorted(bar.get_ydata()[0] for bar in bars), tree["saddle"])
     assert {bar.get_color() for bar in bars} == {KIND_COLOURS[kind] for kind in tree["kind"]}
     leaves = ax.collections[0].get_offsets()[:, 1]
     rows = barriers[barriers["metric"] == "train_loss"]
-    own = {*zip(rows["endpoint_a"], rows["value_a"]), *zip(rows["endpoint_b"], rows["value_b"])}
+    own = {
+        *zip(rows["endpoint_a"], rows["value_a"], strict=True),
+        *zip(rows["endpoint_b"], rows["value_b"], strict=True),
+    }
     np.testing.assert_allclose(np.sort(leaves), sorted(value for _, value in own))
 
 
@@ -95,10 +99,8 @@ def test_one_end_point_alone_is_a_leaf(ax):
 
 
 def test_settings_of_one_kind_share_its_colour_and_differ_in_dash_and_marker():
-    styles = group_styles(
-        barrier_frame({("a", "b"): 1.0}).assign(lr=[0.1])._append(barrier_frame({("a", "b"): 1.0}).assign(lr=0.2)),
-        ("kind", "lr"),
-    )
+    rows = barrier_frame({("a", "b"): 1.0})
+    styles = group_styles(pd.concat([rows.assign(lr=0.1), rows.assign(lr=0.2)]), ("kind", "lr"))
     first, second = styles.values()
     assert first.colour == second.colour
     assert (first.dash, first.marker) != (second.dash, second.marker)

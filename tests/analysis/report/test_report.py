@@ -75,6 +75,13 @@ def put(store, name, *parts, extra=()):
     store.write_sweep(name, f"name: {name}\n# resolved <spec>\n", ids)
 
 
+def one_metric(*args, **options):
+    """The rows of a sweep whose barriers were taken of the train loss alone: quick to draw."""
+    tables = sweep_rows(*args, **options)
+    tables["barriers"] = [row for row in tables["barriers"] if row["metric"] == "train_loss"]
+    return tables
+
+
 def only_tasks(*tasks):
     return {"tasks": list(tasks)}
 
@@ -83,10 +90,17 @@ def report(store, tmp_path, sweep=None):
     return Page(write_report(store, tmp_path / "out" / "report.html", sweep).read_text(encoding="utf-8"))
 
 
-def test_a_whole_sweep(store, tmp_path):
-    tables = sweep_rows()
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The report of a whole sweep of six end points, and the rows in it."""
+    folder, tables = tmp_path_factory.mktemp("whole"), sweep_rows()
+    store = open_store(folder / "store", create=True)
     put(store, "first", tables)
-    page = report(store, tmp_path)
+    return store, write_report(store, folder / "report.html"), tables
+
+
+def test_a_whole_sweep(whole):
+    page = Page(whole[1].read_text(encoding="utf-8"))
     assert page.headings[0] == "first"
     for heading in ("End points", "digits", "Barriers", "Profiles", "All pairs", "Pair by pair: train loss"):
         assert heading in page.headings
@@ -98,21 +112,17 @@ def test_a_whole_sweep(store, tmp_path):
     assert ends[1][:2] == ["digitsdigits, mlp, 12,345 parameters, 20 epochs", "6"]
 
 
-def test_the_numbers_are_those_of_the_statistics(store, tmp_path):
-    tables = sweep_rows()
-    put(store, "first", tables)
-    page = report(store, tmp_path)
-    row = page.tables[2][1]
+def test_the_numbers_are_those_of_the_statistics(whole):
+    _, path, tables = whole
+    row = Page(path.read_text(encoding="utf-8")).tables[2][1]
     assert row[:4] == ["train loss", "linear", "15", "6"]
     found = barrier_summary(frame("barriers", tables["barriers"]), statistic="mean")
     found = found.query("kind == 'linear' and metric == 'train_loss'").iloc[0]
     assert row[4] == f"{found['estimate']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
 
 
-def test_the_file_needs_nothing_else(store, tmp_path):
-    put(store, "first", sweep_rows())
-    path = write_report(store, tmp_path / "report.html")
-    html = path.read_text(encoding="utf-8")
+def test_the_file_needs_nothing_else(whole):
+    html = whole[1].read_text(encoding="utf-8")
     assert not re.findall(r"<(?:script|link|iframe|object)\b|@import|url\(", html)
     assert not re.findall(r"(?:src|href)=\"(?!data:image/svg\+xml;base64,|#)", html)
     for image in Page(html).images:
@@ -122,11 +132,10 @@ def test_the_file_needs_nothing_else(store, tmp_path):
         assert b"</svg>" in svg
 
 
-def test_the_same_store_gives_the_same_bytes(store, tmp_path):
-    put(store, "first", sweep_rows(seeds=range(4)))
-    first, again = (write_report(store, tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
-    assert first == again
-    assert {path.name for path in tmp_path.iterdir()} == {"store", "a.html", "b.html"}
+def test_the_same_store_gives_the_same_bytes(whole, tmp_path):
+    store, path, _ = whole
+    assert write_report(store, tmp_path / "again.html").read_bytes() == path.read_bytes()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["again.html"]
 
 
 def test_settings_of_one_kind_and_alignment_are_shown_apart(store, tmp_path):
@@ -136,21 +145,21 @@ def test_settings_of_one_kind_and_alignment_are_shown_apart(store, tmp_path):
         ("bezier", False, {"lr": 0.01}),
         ("bezier", False, {"lr": 0.1}),
     )
-    put(store, "first", sweep_rows(seeds=range(4), variants=[v for v in variants if v != PLAIN[1]]))
+    put(store, "first", one_metric(seeds=range(4), variants=[v for v in variants if v != PLAIN[1]]))
     page = report(store, tmp_path)
     paths = [row[1] for row in page.tables[2][1:6]]
     assert paths == ["linear", "linear, aligned", "bezier, lr 0.01", "bezier, lr 0.1", "chain"]
 
 
 def test_problems_are_chapters_of_their_own(store, tmp_path):
-    put(store, "first", sweep_rows("digits"), sweep_rows("letters", seeds=range(3)))
+    put(store, "first", one_metric("digits", seeds=range(2)), one_metric("letters", seeds=range(3)))
     page = report(store, tmp_path)
     assert [h for h in page.headings if h in ("digits", "letters")] == ["digits", "letters"]
     assert "too few end points: 3 independent, 4 needed" in page.text
 
 
 def test_ways_of_training_end_points_are_chapters_of_their_own(store, tmp_path):
-    slow, fast = sweep_rows(seeds=range(4)), sweep_rows("digits-fast", seeds=range(4))
+    slow, fast = one_metric(seeds=range(2)), one_metric("digits-fast", seeds=range(2))
     for row in fast["endpoints"]:
         row.update(problem="digits", lr=0.3)
     put(store, "first", slow, fast)
@@ -159,8 +168,8 @@ def test_ways_of_training_end_points_are_chapters_of_their_own(store, tmp_path):
 
 
 def test_sweeps_of_one_store_are_kept_apart(store, tmp_path):
-    put(store, "first", sweep_rows("digits", seeds=range(3)))
-    put(store, "second", sweep_rows("letters", seeds=range(3)))
+    put(store, "first", one_metric("digits", seeds=range(2)))
+    put(store, "second", one_metric("letters", seeds=range(2)))
     alone = report(store, tmp_path, "second")
     assert "letters" in alone.headings
     assert "digits" not in alone.headings
@@ -170,7 +179,7 @@ def test_sweeps_of_one_store_are_kept_apart(store, tmp_path):
 
 
 def test_an_unknown_sweep_is_refused_with_its_neighbour(store, tmp_path):
-    put(store, "first", sweep_rows(seeds=range(2)))
+    put(store, "first", one_metric(seeds=range(2)))
     with pytest.raises(RequestError, match="unknown sweep 'frist'; did you mean 'first'"):
         write_report(store, tmp_path / "report.html", "frist")
     assert not (tmp_path / "report.html").exists()
@@ -190,7 +199,7 @@ def test_failures_alone_make_a_report(store, tmp_path):
 
 
 def test_end_points_without_paths(store, tmp_path):
-    tables = sweep_rows(seeds=range(1))
+    tables = one_metric(seeds=range(1))
     put(store, "first", tables)
     page = report(store, tmp_path)
     assert "The data do not show any finished path" in page.text
@@ -198,7 +207,7 @@ def test_end_points_without_paths(store, tmp_path):
 
 
 def test_paths_without_profiles(store, tmp_path):
-    tables = sweep_rows(seeds=range(3))
+    tables = one_metric(seeds=range(3))
     tables["path_points"], tables["barriers"] = [], []
     put(store, "first", tables)
     page = report(store, tmp_path)
@@ -214,7 +223,7 @@ def test_a_store_with_nothing_in_it(store, tmp_path):
 
 
 def test_missing_values_are_said(store, tmp_path):
-    tables = sweep_rows(seeds=range(5))
+    tables = one_metric(seeds=range(5))
     row = next(row for row in tables["barriers"] if row["kind"] == "linear" and row["metric"] == "train_loss")
     row.update(barrier_linear=float("nan"), max=float("nan"))
     put(store, "first", tables)
@@ -223,7 +232,7 @@ def test_missing_values_are_said(store, tmp_path):
 
 
 def test_branches_of_one_parent_are_one_family(store, tmp_path):
-    tables = sweep_rows(seeds=range(6))
+    tables = one_metric(seeds=range(6))
     for number, row in enumerate(tables["endpoints"]):
         row.update(parent_id=f"parent-{number // 2}", spawn_epoch=2)
     put(store, "first", tables)

@@ -1,0 +1,18 @@
+"""Settings that hold for every test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["RAY_AUTH_MODE"] = "disabled"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.pop("RAY_ADDRESS", None)
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The folder with jobs/, tests/ and the rest."""
+    return Path(__file__).resolve().parent.parent

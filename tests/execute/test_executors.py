@@ -1,0 +1,122 @@
+"""One suite for every executor: the same sweep, the same ids, the same bits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from support.sweeps import assert_same_tables, small_sweep, tables
+
+import mcdist
+from mcdist.execute import Summary
+
+pytestmark = pytest.mark.ray
+
+WORKERS = {"serial": ("serial", 1), "ray": ("ray", 2)}
+
+
+@pytest.fixture(scope="module")
+def _one_ray() -> Iterator[None]:
+    """A Ray that all tests of this file share; executors attach to it, and leave it running."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(params=list(WORKERS))
+def how(request: pytest.FixtureRequest, _one_ray: None) -> dict[str, Any]:
+    executor, workers = WORKERS[request.param]
+    return {"executor": executor, "changes": [f"resources.workers={workers}"]}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    uri = tmp_path_factory.mktemp("expected") / "store"
+    summary = run(small_sweep(), uri, executor="serial")
+    assert summary.exit_code == 0
+    return tables(uri)
+
+
+def run(sweep: dict[str, Any], uri: Path, **how: Any) -> Summary:
+    return mcdist.run(sweep, store=str(uri), out=io.StringIO(), **how)
+
+
+def test_the_same_bits_whoever_does_the_work(
+    how: dict[str, Any], tmp_path: Path, expected: dict[str, pd.DataFrame]
+) -> None:
+    summary = run(small_sweep(), tmp_path / "s", **how)
+    assert summary.exit_code == 0
+    assert summary.counts == {"done": 28}
+    assert_same_tables(tables(tmp_path / "s"), expected)
+
+
+@pytest.mark.usefixtures("_one_ray")
+def test_the_number_of_workers_makes_no_difference(tmp_path: Path, expected: dict[str, pd.DataFrame]) -> None:
+    run(small_sweep(resources={"pack": 3, "workers": 1}), tmp_path / "s", executor="ray")
+    assert_same_tables(tables(tmp_path / "s"), expected)
+
+
+def test_other_packs_change_rounding_only(
+    how: dict[str, Any], tmp_path: Path, expected: dict[str, pd.DataFrame]
+) -> None:
+    """Float32, a few dozen steps: 1e-4 on losses; the errors are counts, and ids do not know of packs at all."""
+    run(small_sweep(resources={"pack": 1}), tmp_path / "s", **how)
+    got = tables(tmp_path / "s")
+    got["tasks"] = got["tasks"].drop(columns=["pack_id", "pack_size"])
+    reference = dict(expected, tasks=expected["tasks"].drop(columns=["pack_id", "pack_size"]))
+    for frames in (got, reference):
+        for name in frames:
+            frames[name] = frames[name].drop(columns=["pack_id"], errors="ignore")
+    assert_same_tables(got, reference, rtol=1e-4, atol=1e-4)
+
+
+def test_run_again_does_nothing(how: dict[str, Any], tmp_path: Path) -> None:
+    run(small_sweep(), tmp_path / "s", **how)
+    before = mcdist.open_store(tmp_path / "s").table("tasks")
+    assert run(small_sweep(), tmp_path / "s", **how).exit_code == 0
+    pd.testing.assert_frame_equal(mcdist.open_store(tmp_path / "s").table("tasks"), before)
+
+
+def test_an_overlapping_sweep_does_the_difference(how: dict[str, Any], tmp_path: Path) -> None:
+    run(small_sweep(), tmp_path / "s", **how)
+    before = mcdist.open_store(tmp_path / "s").table("tasks").set_index("task_id")["started_at"]
+    larger = small_sweep(name="larger", endpoints={"seeds": 5, "train": small_sweep()["endpoints"]["train"]})
+    assert run(larger, tmp_path / "s", **how).exit_code == 0
+    tasks = mcdist.open_store(tmp_path / "s").table("tasks").set_index("task_id")["started_at"]
+    assert len(tasks) == 5 + 2 * 10 + 2 * 10
+    pd.testing.assert_series_equal(tasks[before.index], before)
+    asked = mcdist.open_store(tmp_path / "s").table("sweep_tasks")
+    assert asked["sweep"].value_counts().to_dict() == {"larger": 45, "small": 28}
+
+
+def test_a_diverging_task_fails_alone_and_blocks_what_needs_it(how: dict[str, Any], tmp_path: Path) -> None:
+    """Two learning rates, one absurd, share packs; the sane half is done, and the failure says its step."""
+    train = {"epochs": 2, "batch_size": 32, "lr": {"grid": [0.1, 1e30]}}
+    sweep = small_sweep(endpoints={"seeds": 2, "train": train}, resources={"pack": 4})
+    summary = run(sweep, tmp_path / "s", **how)
+    assert summary.exit_code == 1
+    assert summary.counts == {"done": 2 + 2 + 2, "failed": 2, "blocked": 2 + 2}
+    store = mcdist.open_store(tmp_path / "s")
+    tasks = store.table("tasks")
+    failed = tasks[tasks["status"] == "failed"]
+    assert set(failed["error_kind"]) == {"diverged"}
+    assert failed["error"].str.contains(r"not finite at step [1-9]\d* \(epoch 1\)").all()
+    assert set(tasks.loc[tasks["status"] == "blocked", "kind"]) == {"path", "profile"}
+    assert set(store.table("endpoints")["lr"]) == {0.1}
+    again = run(sweep, tmp_path / "s", **how)
+    assert again.counts == summary.counts
+    pd.testing.assert_frame_equal(mcdist.open_store(tmp_path / "s").table("tasks"), tasks)
+
+
+def test_resources_that_no_machine_has_are_refused_before_anything_is_written(
+    tmp_path: Path, _one_ray: None
+) -> None:
+    with pytest.raises(mcdist.RequestError, match=r"asks for 1 CPU and 5 GPU.*there are: 2 CPU, 0 GPU"):
+        run(small_sweep(resources={"gpus": 5}), tmp_path / "s", executor="ray")
+    assert not (tmp_path / "s").exists()

@@ -1,0 +1,63 @@
+"""Tasks that raise: recorded with their traceback, alone; tried again by the next run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from support.sweeps import assert_same_tables, small_sweep, tables
+
+import mcdist
+from mcdist.execute import Summary
+from mcdist.execute import worker as worker_module
+from mcdist.tasks import endpoint
+from mcdist.tasks.work import Bench, Item, Outcome
+
+
+def run(uri: Path) -> Summary:
+    return mcdist.run(small_sweep(), store=str(uri), executor="serial", out=io.StringIO())
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seed 2 raises, in whatever pack it is."""
+
+    def poisoned(items: Sequence[Item], bench: Bench) -> list[Outcome]:
+        if any(item.spec.seed == 2 for item in items):  # type: ignore[attr-defined]
+            raise ZeroDivisionError("poison")
+        return endpoint.run(items, bench)
+
+    monkeypatch.setitem(worker_module.KINDS, "endpoint", poisoned)
+
+
+@pytest.mark.usefixtures("poison")
+def test_only_the_task_to_blame_fails_and_its_traceback_is_kept(tmp_path: Path) -> None:
+    summary = run(tmp_path)
+    tasks = mcdist.open_store(tmp_path).table("tasks").set_index("task_id")
+    assert summary.exit_code == 1
+    assert summary.counts == {"done": 3 + 6 + 6, "failed": 1, "blocked": 6 + 6}
+    (failed,) = tasks.index[tasks["status"] == "failed"]
+    assert "ZeroDivisionError: poison" in tasks.loc[failed, "error"]
+    assert "Traceback" in tasks.loc[failed, "error"]
+    assert tasks.loc[failed, "error_kind"] == "raised"
+    blocked = tasks[tasks["status"] == "blocked"]
+    direct = blocked[blocked["kind"] == "path"]
+    assert direct["error"].str.contains(failed).all()
+
+
+def test_the_next_run_tries_again_and_ends_like_an_undisturbed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """The packs differ from the undisturbed run's (the poisoned one was done task by task), so rounding may."""
+    request.getfixturevalue("poison")
+    assert run(tmp_path / "a").exit_code == 1
+    monkeypatch.undo()
+    assert run(tmp_path / "a").exit_code == 0
+    assert run(tmp_path / "b").exit_code == 0
+    frames = [
+        {name: frame.drop(columns=["pack_id", "pack_size"], errors="ignore") for name, frame in tables(uri).items()}
+        for uri in (tmp_path / "a", tmp_path / "b")
+    ]
+    assert_same_tables(*frames, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,57 @@
+"""Models of a user's own, as `support.models:NAME`: well-behaved, and not."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+class Mine(nn.Module):
+    """One hidden layer; `fate` is called on every forward."""
+
+    def __init__(self, input_shape: tuple[int, ...], n_classes: int, hidden: int = 8) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(input_shape[0], hidden), nn.ReLU(), nn.Linear(hidden, n_classes))
+
+    def fate(self, x: Tensor) -> None: ...
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.fate(x)
+        out: Tensor = self.layers(x)
+        return out
+
+
+class KillsItsWorkerOnce(Mine):
+    """Kills its process in the first training step that finds the file $MCDIST_TEST_FUSE, which it removes."""
+
+    def fate(self, x: Tensor) -> None:
+        fuse = Path(os.environ.get("MCDIST_TEST_FUSE", "/nonexistent"))
+        if self.training and x.shape[0] > 2 and fuse.exists():
+            fuse.unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillsItsWorkerAlways(Mine):
+    """Kills its process in every training step of more than two examples."""
+
+    def fate(self, x: Tensor) -> None:
+        if self.training and x.shape[0] > 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DependsOnData(Mine):
+    """A branch on a number that torch.func cannot see through."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        if out.sum().item() > 0:
+            out = out * 2
+        return out
+
+
+def not_a_module(input_shape: tuple[int, ...], n_classes: int) -> Tensor:
+    return torch.zeros(n_classes)
