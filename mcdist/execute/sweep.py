@@ -80,7 +80,7 @@ def _kind(
 
 def _costs(plan: Plan, prepared: Prepared) -> dict[str, float]:
     sizes = {
-        id(problem): ProblemSize(fact.n_params, fact.train, fact.evaluated)
+        id(problem): ProblemSize(fact.train, fact.evaluated)
         for problem, fact in zip(plan.spec.problem, prepared.facts, strict=True)
     }
     known: dict[int, float] = {}

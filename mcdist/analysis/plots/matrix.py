@@ -40,6 +40,8 @@ def plot_barrier_matrix(
     a, b = (pairs[column].map(place).to_numpy(dtype=int) for column in ("endpoint_a", "endpoint_b"))
     grid = np.full((len(labels), len(labels)), np.nan)
     grid[a, b] = grid[b, a] = pairs["value"]
+    power = _power(grid)
+    grid = grid / 10.0**power
     image = ax.imshow(grid, cmap="cividis", interpolation="nearest")
     if len(labels) <= _MOST_NUMBERS:
         dark = np.asarray(image.norm(grid)) < 0.55
@@ -59,7 +61,16 @@ def plot_barrier_matrix(
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
     bar.set_label(axis_label(metric, value), size=8.5)
+    if power:
+        bar.ax.set_title(f"$\\times 10^{{{power}}}$", size=8)
     return ax
+
+
+def _power(grid: np.ndarray) -> int:
+    """The power of ten in which the numbers of a matrix are short: 0 from 0.01 to 1000."""
+    top = float(np.nanmax(np.abs(grid), initial=0.0))
+    power = int(np.floor(np.log10(top))) if top > 0 else 0
+    return 0 if -2 <= power < 3 else power
 
 
 def endpoint_labels(names: Sequence[str], endpoints: pd.DataFrame | None) -> dict[str, str]:

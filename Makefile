@@ -1,0 +1,37 @@
+# make quickstart   install, run jobs/digits.yaml on this machine, write its report
+# make test         install with development tools, check style, types, imports, run all tests
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test lint clean
+
+quickstart: .venv/installed
+	$(BIN)/mcdist run jobs/digits.yaml --store results/digits
+	$(BIN)/mcdist report results/digits
+
+test: .venv/installed-dev lint
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+clean:
+	rm -rf .venv results
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit("mcdist needs Python 3.10 or newer; say make PYTHON=python3.11" if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+# constraints.txt holds the versions that the tests were passed with
+.venv/installed: .venv/python pyproject.toml constraints.txt
+	@echo "installing into .venv: about 6 GB (torch with CUDA), two minutes or more"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
