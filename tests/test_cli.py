@@ -122,9 +122,7 @@ BAD_REQUESTS = {
 
 
 @pytest.mark.parametrize("case", list(BAD_REQUESTS))
-def test_a_wrong_request_is_one_message_exit_2_and_nothing_written(
-    case: str, mcdist: Command, tmp_path: Path
-) -> None:
+def test_a_wrong_request_is_one_message_exit_2_and_nothing_written(case: str, mcdist: Command, tmp_path: Path) -> None:
     spec = write(tmp_path, small_sweep(store=str(tmp_path / "store")))
     (tmp_path / "broken.yaml").write_text("a: [1, 2")
     (tmp_path / "foreign").mkdir()

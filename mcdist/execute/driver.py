@@ -91,7 +91,7 @@ def _ended(event: Ended, scheduler: Scheduler, progress: ProgressDisplay) -> Non
         scheduler.raised(event.job.pack_id)
         return
     for task_id, verdict in event.report.verdicts.items():
-        progress.note(task_id, event.job.kind, verdict.status)
+        progress.note(task_id, verdict.status, event.report.wall_s / len(event.job.ids))
     scheduler.ended(event.job.pack_id, event.report.verdicts)
 
 
@@ -103,7 +103,7 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
     error = f"its worker was lost {job.attempt} times; the last time: {event.why}"
     _record(store, job, dict.fromkeys(job.ids, ("failed", "lost", error)))
     for task_id in job.ids:
-        progress.note(task_id, job.kind, "failed")
+        progress.note(task_id, "failed", 0.0)
     scheduler.ended(job.pack_id, {i: Verdict("failed", "lost") for i in job.ids})
 
 
@@ -119,7 +119,7 @@ def _note_blocked(scheduler: Scheduler, store: Store, progress: ProgressDisplay)
         }
         _record(store, job_of(pack, 0), verdicts)
         for task_id in verdicts:
-            progress.note(task_id, pack.kind, "blocked")
+            progress.note(task_id, "blocked", 0.0)
 
 
 def _what(scheduler: Scheduler, inputs: list[str]) -> str:

@@ -25,16 +25,25 @@ def duration(seconds: float) -> str:
 class ProgressDisplay:
     """Counts by kind, rate, time left.
 
-    totals: tasks by kind. done: of them finished before. costs: estimated work of each task to do, by id; the time left
-    is reckoned from the work done so far.
+    totals: tasks by kind. done: of them finished before. costs: estimated work of each task to do, by id. The time left
+    is reckoned kind by kind, from the time that its work took so far; kinds of which nothing is done yet are left
+    out, and the time is then called a least one.
     """
 
     def __init__(
-        self, totals: Mapping[str, int], done: Mapping[str, int], costs: Mapping[str, float], out: TextIO
+        self,
+        totals: Mapping[str, int],
+        done: Mapping[str, int],
+        kinds: Mapping[str, str],
+        costs: Mapping[str, float],
+        workers: int,
+        out: TextIO,
     ) -> None:
-        self._totals, self._costs, self._out = totals, costs, out
-        self._done, self._failed = Counter(done), Counter[str]()
-        self._settled, self._spent, self._left = 0, 0.0, sum(costs.values())
+        self._totals, self._kinds, self._costs, self._workers, self._out = totals, kinds, costs, workers, out
+        self._done, self._failed, self._settled = Counter(done), Counter[str](), 0
+        self._left, self._spent, self._wall = (dict.fromkeys(totals, 0.0) for _ in range(3))
+        for task_id, kind in kinds.items():
+            self._left[kind] += costs[task_id]
         self._began = self._last_line = time.monotonic()
         self._bar: Progress | None = None
         if out.isatty():
@@ -43,13 +52,15 @@ class ProgressDisplay:
             self._row = self._bar.add_task(self.describe(), total=sum(totals.values()), completed=sum(done.values()))
             self._bar.start()
 
-    def note(self, task_id: str, kind: str, status: str) -> None:
-        """One task was settled."""
+    def note(self, task_id: str, status: str, wall_s: float) -> None:
+        """One task was settled; wall_s: its worker's time for it."""
+        kind, cost = self._kinds[task_id], self._costs[task_id]
         self._done[kind] += 1
         self._settled += 1
-        self._left -= self._costs[task_id]
+        self._left[kind] -= cost
         if status == "done":
-            self._spent += self._costs[task_id]
+            self._spent[kind] += cost
+            self._wall[kind] += wall_s if cost > 0 else 0.0
         else:
             self._failed[status] += 1
 
@@ -68,8 +79,11 @@ class ProgressDisplay:
         elapsed = self.elapsed()
         if self._settled and elapsed > 0:
             parts.append(f"{self._settled / elapsed:.3g} tasks/s")
-        if self._spent > 0 and self._done.total() < sum(self._totals.values()):
-            parts.append(f"about {duration(elapsed * self._left / self._spent)} left")
+        left = {kind: cost for kind, cost in self._left.items() if self._done[kind] < self._totals[kind] and cost > 0}
+        known = {kind: cost for kind, cost in left.items() if self._spent[kind] > 0}
+        if known:
+            seconds = sum(cost * self._wall[k] / self._spent[k] for k, cost in known.items()) / self._workers
+            parts.append(f"{'about' if len(known) == len(left) else 'at least'} {duration(seconds)} left")
         return " · ".join(parts)
 
     def elapsed(self) -> float:

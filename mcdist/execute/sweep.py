@@ -170,7 +170,8 @@ def _work(
     todo = [pack for pack in packs if any(task.id not in remains.settled for task in pack.tasks)]
     number = workers.start(store.uri, len(todo))
     counts, done = plan.counts(), Counter(plan.tasks[i].kind for i in remains.settled)
-    costs = {i: cost for i, cost in _costs(plan, prepared).items() if i not in remains.settled}
+    costs = _costs(plan, prepared)
+    kinds = {i: task.kind for i, task in plan.tasks.items() if i not in remains.settled}
     total = sum(counts.values())
     print(
         f"{plan.spec.name}: {total - done.total()} of {total} tasks to do, in {len(todo)} packs on {number} worker(s); "
@@ -178,7 +179,7 @@ def _work(
         file=out,
         flush=True,
     )
-    progress = ProgressDisplay(counts, done, costs, out)
+    progress = ProgressDisplay(counts, done, kinds, costs, number, out)
     try:
         drive(scheduler, workers, store, progress)
     finally:

@@ -114,9 +114,8 @@ def test_a_diverging_task_fails_alone_and_blocks_what_needs_it(how: dict[str, An
     pd.testing.assert_frame_equal(mcdist.open_store(tmp_path / "s").table("tasks"), tasks)
 
 
-def test_resources_that_no_machine_has_are_refused_before_anything_is_written(
-    tmp_path: Path, _one_ray: None
-) -> None:
+@pytest.mark.usefixtures("_one_ray")
+def test_resources_that_no_machine_has_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(mcdist.RequestError, match=r"asks for 1 CPU and 5 GPU.*there are: 2 CPU, 0 GPU"):
         run(small_sweep(resources={"gpus": 5}), tmp_path / "s", executor="ray")
     assert not (tmp_path / "s").exists()

@@ -73,7 +73,7 @@ def test_dependents_of_a_failed_task_are_blocked_through_all_generations() -> No
     def stuck(i: str) -> bool:
         return i == poisoned or any(stuck(j) for j in plan.tasks[i].inputs)
 
-    expected = {i: "done" for i in plan.tasks} | {i: "blocked" for i in plan.tasks if stuck(i)} | {poisoned: "failed"}
+    expected = dict.fromkeys(plan.tasks, "done") | {i: "blocked" for i in plan.tasks if stuck(i)} | {poisoned: "failed"}
     assert scheduler.status == expected
     told = {i: causes for _, blocked in scheduler.take_blocked() for i, causes in blocked.items()}
     assert set(told) == {i for i, status in expected.items() if status == "blocked"}

@@ -1,0 +1,76 @@
+"""The README says what is so: its specs load, its Python runs, its commands exist."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from support.sweeps import small_sweep
+
+import mcdist
+from mcdist.cli import app
+from mcdist.execute.sweep import overview
+from mcdist.problems.data import DATASETS
+from mcdist.problems.models import MODELS
+from mcdist.science.paths import FAMILIES
+from mcdist.spec import TrainSpec, load_spec
+from mcdist.store.schemas import TABLES
+
+
+@pytest.fixture
+def readme(repository: Path) -> str:
+    return (repository / "README.md").read_text()
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_spec_is_a_sweep(readme: str) -> None:
+    (spec,) = blocks(readme, "yaml")
+    counts = {kind.kind: kind.tasks for kind in overview(load_spec(yaml.safe_load(spec)), store_uri=None)}
+    assert counts == {"endpoint": 8, "path": 28 * 3, "profile": 28 * 3}
+
+
+def test_the_python_runs(readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mcdist.run(small_sweep(), store="results/digits", executor="serial", out=io.StringIO())
+    names: dict[str, Any] = {}
+    snippets = blocks(readme, "python")
+    assert len(snippets) == 2
+    for snippet in snippets:
+        exec(compile(snippet, "README.md", "exec"), names)
+    assert set(names["state"]) == {"1.weight", "1.bias", "3.weight", "3.bias"}
+
+
+def test_every_command_exists_and_none_is_forgotten(readme: str) -> None:
+    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    said = {
+        line.split()[1] for block in blocks(readme, "console") for line in block.splitlines() if "mcdist " in line[:7]
+    }
+    assert said == commands
+
+
+def test_make_targets_exist(readme: str, repository: Path) -> None:
+    makefile = (repository / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", "\n".join(blocks(readme, "console")), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("names", [DATASETS, MODELS, FAMILIES, TABLES, TrainSpec.model_fields])
+def test_every_name_of_a_registry_is_in_it(names: dict[str, Any], readme: str) -> None:
+    assert [
+        name for name in names if f"`{name}`" not in readme and f"{name}," not in readme and f"{name})" not in readme
+    ] == []
+
+
+def test_jobs_load(repository: Path) -> None:
+    jobs = sorted((repository / "jobs").glob("*.yaml"))
+    assert jobs
+    for job in jobs:
+        assert load_spec(job).name == job.stem
