@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcdist.spec.sections import PathSpec
 from mcdist.spec.tasks import EndpointTask, PathTask, ProfileTask, TaskSpec
 from mcdist.spec.training import TrainSpec
 
@@ -13,24 +12,26 @@ __all__ = ["ProblemSize", "task_cost"]
 
 @dataclass(frozen=True)
 class ProblemSize:
-    """Parameters of a problem, training examples, and examples in all splits."""
+    """Training examples of a problem, and examples in all its splits."""
 
-    n_params: int
     train: int
     evaluated: int
 
 
 def task_cost(spec: TaskSpec, size: ProblemSize) -> float:
-    """Forward passes of one example; a training step counts three for each (forward, and backward at twice that)."""
+    """Forward passes of one example; a training step counts three for each (forward, and backward at twice that).
+
+    A point of a profile counts the examples it is evaluated on and those of the BatchNorm pass before it.
+    """
     if isinstance(spec, EndpointTask):
-        return 3.0 * _seen(spec.train, size) + size.evaluated
+        return _training(spec.train, size) + size.evaluated
     if isinstance(spec, PathTask):
-        path: PathSpec = spec.path
-        return 0.0 if path.train is None else 3.0 * _seen(path.train, size) * path.draws
+        return 0.0 if spec.path.train is None else _training(spec.path.train, size) * spec.path.draws
     if isinstance(spec, ProfileTask):
-        return float(spec.profile.points * (size.evaluated + size.train))
+        settled = spec.problem.statistics_size or size.train
+        return float(spec.profile.points * (size.evaluated + settled))
     raise TypeError(f"no cost is known for a task of kind {spec.kind!r}")
 
 
-def _seen(train: TrainSpec, size: ProblemSize) -> int:
-    return train.epochs * size.train
+def _training(train: TrainSpec, size: ProblemSize) -> float:
+    return 3.0 * train.epochs * size.train

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mcdist.spec.base import canonical
 from mcdist.spec.tasks import TaskSpec
@@ -23,8 +23,8 @@ def digest(parts: Iterable[str]) -> str:
 class Blueprint:
     """A task specification with what is derived from it once, for all tasks that share it.
 
-    text: its canonical JSON, which enters their ids. group: a name of their shape, the same for specifications that
-    differ in scalars alone.
+    group: a name of their shape, the same for specifications that differ in scalars (seed, rate, ...) alone: such tasks
+    can be computed as one stack.
     """
 
     def __init__(self, spec: TaskSpec) -> None:
@@ -39,10 +39,10 @@ class Blueprint:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One unit of work: `id` says what it is, not who asked for it, when or where."""
+    """One unit of work: `id` says what it is, not who asked for it, when or where. Equal ids make equal tasks."""
 
     id: str
-    blueprint: Blueprint
+    blueprint: Blueprint = field(compare=False, repr=False)
     inputs: tuple[str, ...]
 
     @property

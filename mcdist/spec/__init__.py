@@ -3,6 +3,7 @@
 from mcdist.spec.base import SpecModel, canonical
 from mcdist.spec.load import dump_spec, load_spec
 from mcdist.spec.problem import DataSpec, ModelSpec, ProblemSpec
+from mcdist.spec.schema import json_schema
 from mcdist.spec.sections import EndpointsSpec, MeasureSpec, PairsSpec, PathSpec, ProfileSpec, ResourcesSpec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.training import ScheduleSpec, TrainSpec
@@ -23,5 +24,6 @@ __all__ = [
     "TrainSpec",
     "canonical",
     "dump_spec",
+    "json_schema",
     "load_spec",
 ]

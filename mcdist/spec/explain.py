@@ -3,53 +3,64 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
-import types
-import typing
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mcdist.errors import unknown_name
-from mcdist.spec.sweep import SweepSpec
+from mcdist.spec.walk import model_at
 from mcdist.spec.yaml_source import Keys, Source
 
-__all__ = ["explain"]
+__all__ = ["explain", "shown"]
+
+_MOST = 20  # lines
 
 
 def explain(error: ValidationError, data: Any, origins: Mapping[Keys, Keys], source: Source) -> str:
     """One line per wrong place. data: what was validated; origins: where its expanded parts came from."""
     places: dict[Keys, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
-        place = _in_data(detail["loc"], data, missing=detail["type"] == "missing")
-        places.setdefault(place, []).append(detail)
+        places.setdefault(_in_data(detail, data), []).append(detail)
+    around = {place[:end] for place in places for end in range(len(place))}
     lines: dict[str, None] = {}  # in order, each once: one wrong value in a grid is many wrong settings
     for place, details in places.items():
-        outer = any(other[: len(place)] == place and other != place for other in places)
-        if outer and all(d["type"] == "too_short" for d in details):
+        if place in around and all(d["type"] == "too_short" for d in details):
             continue  # said because of the error inside
         keys = _original(place, origins)
         where = ".".join(map(str, keys)) or "the sweep"
         lines[f"{source.where(keys)}: {where}: {_message(details, place)}"] = None
-    return "\n".join(lines)
+    more = [f"and {len(lines) - _MOST} more"] if len(lines) > _MOST else []
+    return "\n".join([*list(lines)[:_MOST], *more])
 
 
-def _in_data(loc: tuple[str | int, ...], data: Any, missing: bool) -> Keys:
+def shown(value: Any) -> str:
+    """A value for a message, as YAML has it, cut where it is long."""
+    text = json.dumps(value) if value is None or isinstance(value, (bool, list, dict)) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _in_data(detail: ErrorDetails, data: Any) -> Keys:
     """The location without pydantic's own parts (names of union members), which are no keys of the data."""
+    loc = (*detail["loc"], *detail.get("ctx", {}).get("at", ()))
     keys: list[str | int] = []
     for n, key in enumerate(loc):
-        inside = (isinstance(data, dict) and key in data) or (isinstance(data, list) and isinstance(key, int))
-        if inside:
-            data = data[key] if not isinstance(data, list) or int(key) < len(data) else None
+        if isinstance(data, dict) and key in data:
+            data = data[key]
             keys.append(key)
-        elif missing and n == len(loc) - 1:
+        elif isinstance(data, list) and isinstance(key, int):
+            data = data[key] if key < len(data) else None
+            keys.append(key)
+        elif detail["type"] == "missing" and n == len(loc) - 1:
             keys.append(key)
     return tuple(keys)
 
 
 def _original(keys: Keys, origins: Mapping[Keys, Keys]) -> Keys:
+    """Where in the source `keys` of the expanded data stand: by the innermost part whose origin is known."""
     for end in range(len(keys), 0, -1):
         if keys[:end] in origins:
             return origins[keys[:end]] + keys[end:]
@@ -58,15 +69,18 @@ def _original(keys: Keys, origins: Mapping[Keys, Keys]) -> Keys:
 
 def _message(details: list[ErrorDetails], keys: Keys) -> str:
     first = details[0]
+    if first["type"] == "wrong":
+        return first["msg"]
     if first["type"] == "extra_forbidden":
-        return unknown_name("key", str(keys[-1]), _fields(keys[:-1]))
+        model = model_at(keys[:-1])
+        return unknown_name("key", str(keys[-1]), model.model_fields if model is not None else ())
     if first["type"] == "missing":
         return "is missing"
-    allowed = " or ".join(dict.fromkeys(_allowed(d) for d in details))
+    allowed = " or ".join(dict.fromkeys(_allowed(d, keys) for d in details)).replace(" or must be ", " or ")
     got = first["input"]
     near = difflib.get_close_matches(str(got), re.findall(r"'([^']+)'", allowed), n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near and "must be" in allowed else ""
-    return allowed if "got" in allowed else f"{allowed}; got {got!r:.80}{hint}"
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{allowed}; got {shown(got)}{hint}"
 
 
 _ALLOWED = {
@@ -82,26 +96,13 @@ _ALLOWED = {
 }
 
 
-def _allowed(detail: ErrorDetails) -> str:
+def _allowed(detail: ErrorDetails, keys: Keys) -> str:
     """What the value must be."""
+    model = model_at(keys)
+    if detail["type"] == "model_type" and model is not None and model.short is not None:
+        return "must be a name or a mapping"
     if detail["type"] in _ALLOWED:
         return _ALLOWED[detail["type"]]
-    text = detail["msg"].replace("Input should be", "must be")
-    return text.removeprefix("Value error, ")
-
-
-def _fields(keys: Keys) -> list[str]:
-    """Names that the mapping at `keys` may have."""
-    model: Any = SweepSpec
-    for key in keys:
-        if isinstance(key, str) and isinstance(model, type) and issubclass(model, BaseModel):
-            model = _model_in(model.model_fields[key].annotation) if key in model.model_fields else None
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation if issubclass(annotation, BaseModel) else None
-    found = (_model_in(inner) for inner in typing.get_args(annotation))
-    return next((model for model in found if model is not None), None)
+    if detail["type"] == "too_long":
+        return f"must have no more than {detail['ctx']['max_length']} entries"
+    return detail["msg"].replace("Input should be", "must be").removeprefix("Value error, ")

@@ -3,71 +3,68 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import json
 from typing import Any
 
 from mcdist.errors import RequestError
 from mcdist.spec.yaml_source import Keys, Source
 
-__all__ = ["expand", "refuse_grids"]
+__all__ = ["AXES", "expand", "refuse_grids"]
+
+AXES: tuple[Keys, ...] = (("problem",), ("endpoints",), ("paths",), ("measure", "profile"))
+"""Sections that may be one mapping or a list of them, and may hold grids."""
 
 
-def expand(value: Any, keys: Keys, source: Source) -> list[Any]:
-    """Every choice of one value from each grid in `value`, the last grid varying fastest.
+def expand(value: Any, keys: Keys, source: Source) -> list[tuple[Any, dict[Keys, Keys]]]:
+    """Every choice of one entry from each grid in `value`, the last grid varying fastest.
 
-    keys: where `value` is in `source`. Raises RequestError for a grid that is empty, no list, or has keys beside it.
+    keys: where `value` stands in `source`. With each choice comes where its entries stand: place in the result, place
+    in `source`. An entry may hold grids in turn. Raises RequestError for a grid that is empty, no list, has an entry
+    twice, or has keys beside it.
     """
-    grids = list(_grids(value, ()))
+    if isinstance(value, dict) and "grid" in value:
+        return [
+            (one, {(): (*keys, "grid", i)} | origins)
+            for i, entry in enumerate(_entries(value, keys, source))
+            for one, origins in expand(entry, (*keys, "grid", i), source)
+        ]
+    if not isinstance(value, (dict, list)):
+        return [(value, {})]
+    names = list(value) if isinstance(value, dict) else list(range(len(value)))
     choices = []
-    for inner in grids:
-        grid = _get(value, inner)
-        where = f"{source.where(keys + inner)}: {_dotted(keys + inner)}"
-        if set(grid) != {"grid"}:
-            others = ", ".join(repr(k) for k in grid if k != "grid")
-            raise RequestError(f"{where}: a grid stands alone, but there is {others} beside it")
-        if not isinstance(grid["grid"], list) or not grid["grid"]:
-            raise RequestError(f"{where}: a grid is a list that is not empty; got {grid['grid']!r}")
-        choices.append(grid["grid"])
-    return [_with(value, dict(zip(grids, choice, strict=True))) for choice in itertools.product(*choices)]
+    for parts in itertools.product(*(expand(value[name], (*keys, name), source) for name in names)):
+        ones = [one for one, _ in parts]
+        origins = {
+            (name, *inner): place
+            for name, (_, found) in zip(names, parts, strict=True)
+            for inner, place in found.items()
+        }
+        choices.append((dict(zip(names, ones, strict=True)) if isinstance(value, dict) else ones, origins))
+    return choices
+
+
+def _entries(holder: dict[str, Any], keys: Keys, source: Source) -> list[Any]:
+    grid = holder["grid"]
+    where = f"{source.where((*keys, 'grid'))}: {'.'.join(map(str, keys))}"
+    others = [name for name in holder if name != "grid"]
+    if others:
+        raise RequestError(f"{where}: a grid stands alone, but there is {', '.join(map(repr, others))} beside it")
+    if not isinstance(grid, list) or not grid:
+        raise RequestError(f"{where}: a grid is a list that is not empty; got {json.dumps(grid):.60}")
+    texts = [json.dumps(entry, sort_keys=True) for entry in grid]
+    twice = next((text for i, text in enumerate(texts) if text in texts[:i]), None)
+    if twice is not None:
+        raise RequestError(f"{where}: {twice:.60} is in the grid twice")
+    return grid
 
 
 def refuse_grids(value: Any, keys: Keys, source: Source) -> None:
     """Raise RequestError where `value`, in a place that is no axis of the sweep, holds a grid."""
-    for inner in _grids(value, ()):
-        at = keys + inner
+    if isinstance(value, dict) and "grid" in value:
+        axes = ", ".join(".".join(map(str, axis)) for axis in AXES)
         raise RequestError(
-            f"{source.where(at)}: {_dotted(at)}: no grid is possible here; "
-            "problem, endpoints, paths and measure take them"
+            f"{source.where(keys)}: {'.'.join(map(str, keys))}: no grid is possible here; allowed in: {axes}"
         )
-
-
-def _grids(value: Any, keys: Keys) -> Iterator[Keys]:
-    if isinstance(value, dict):
-        if "grid" in value:
-            yield keys
-        else:
-            for key, inner in value.items():
-                yield from _grids(inner, (*keys, key))
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from _grids(inner, (*keys, i))
-
-
-def _get(value: Any, keys: Keys) -> Any:
-    for key in keys:
-        value = value[key]
-    return value
-
-
-def _with(value: Any, chosen: dict[Keys, Any], keys: Keys = ()) -> Any:
-    if keys in chosen:
-        return chosen[keys]
-    if isinstance(value, dict):
-        return {k: _with(v, chosen, (*keys, k)) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_with(v, chosen, (*keys, i)) for i, v in enumerate(value)]
-    return value
-
-
-def _dotted(keys: Keys) -> str:
-    return ".".join(str(k) for k in keys)
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        refuse_grids(inner, (*keys, key), source)

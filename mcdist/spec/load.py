@@ -7,22 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from mcdist.errors import RequestError
-from mcdist.spec.explain import explain
-from mcdist.spec.grid import expand, refuse_grids
+from mcdist.spec.explain import explain, shown
+from mcdist.spec.grid import AXES, expand, refuse_grids
 from mcdist.spec.sweep import SweepSpec
-from mcdist.spec.yaml_source import Keys, Source, parse_yaml
+from mcdist.spec.walk import model_at
+from mcdist.spec.yaml_source import Keys, Source, parse_value, parse_yaml, plain, write_yaml
 
 __all__ = ["dump_spec", "load_spec"]
-
-_AXES: tuple[Keys, ...] = (("problem",), ("endpoints",), ("paths",), ("measure", "profile"))
-"""Sections that may be one mapping or a list of them, and may hold grids."""
-
-_SHORT = {"data": "name", "model": "name", "schedule": "kind"}
-"""Mappings that a plain name stands for, and the key of that name."""
 
 
 def load_spec(source: str | Path | Mapping[str, Any], changes: Sequence[str] = ()) -> SweepSpec:
@@ -31,18 +25,16 @@ def load_spec(source: str | Path | Mapping[str, Any], changes: Sequence[str] = (
     changes: `key.inner=value` each, applied first (`endpoints.train.epochs=2`; list positions are numbers; the value
     is YAML). Raises RequestError, one line for each thing that is wrong: where, what was got, what is allowed.
     """
-    parsed = (
-        Source("spec", json.loads(json.dumps(source))) if isinstance(source, Mapping) else _read(Path(source))
-    )
+    parsed = _given(source) if isinstance(source, Mapping) else _read(Path(source))
     if not isinstance(parsed.data, dict):
         raise RequestError(
-            f"{parsed.name}: a sweep is a mapping (name: ..., problem: ...); got {parsed.data!r:.60}"
+            f"{parsed.where(())}: a sweep is a mapping (name: ..., problem: ...); got {shown(parsed.data)}"
         )
     for change in changes:
         _apply(change, parsed)
     data, origins = _expanded(parsed)
     try:
-        return SweepSpec.model_validate_json(json.dumps(data, default=str))
+        return SweepSpec.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise RequestError(explain(error, data, origins, parsed)) from error
 
@@ -52,19 +44,15 @@ def dump_spec(spec: SweepSpec, notes: Sequence[str] = ()) -> str:
 
     notes: lines put in front as comments.
     """
-    head = "".join(f"# {line}\n" for line in notes)
-    body: str = yaml.safe_dump(
-        _writable(spec.model_dump(mode="json")), sort_keys=False, allow_unicode=True, width=110
-    )
-    return head + body
+    data = spec.model_dump(mode="json")
+    pairs = data["pairs"]
+    short = {"random": {"random": pairs["random"], "seed": pairs["seed"]}, "list": pairs["pairs"]}
+    data["pairs"] = short.get(pairs["kind"], pairs["kind"])
+    return "".join(f"# {line}\n" for note in notes for line in note.splitlines()) + write_yaml(data)
 
 
-def _writable(data: dict[str, Any]) -> dict[str, Any]:
-    if data["pairs"]["kind"] == "random":
-        data["pairs"] = {"random": data["pairs"]["random"], "seed": data["pairs"]["seed"]}
-    else:
-        data["pairs"] = data["pairs"]["pairs"] if data["pairs"]["kind"] == "list" else data["pairs"]["kind"]
-    return data
+def _given(data: Mapping[str, Any]) -> Source:
+    return Source("spec", plain(dict(data), "spec"))
 
 
 def _read(path: Path) -> Source:
@@ -79,45 +67,54 @@ def _read(path: Path) -> Source:
 
 def _apply(change: str, source: Source) -> None:
     """Set one value; mappings on the way are made where they are missing, short forms written out."""
+    name = f"--set {change}"
     where, sign, text = change.partition("=")
-    if not sign or not where.strip():
-        raise RequestError(f"--set {change}: must be key=value, such as endpoints.train.epochs=2")
-    value = parse_yaml(text, f"--set {change}").data if text.strip() else None
-    keys = where.strip().split(".")
-    at = source.data
-    for n, key in enumerate(keys):
-        if isinstance(at, list) and key.isdigit() and int(key) < len(at):
-            position: str | int = int(key)
-        elif isinstance(at, dict):
-            position = key
-        else:
-            what = f"a list of {len(at)}: give a position from 0" if isinstance(at, list) else f"{at!r:.40}"
-            raise RequestError(f"--set {change}: {'.'.join(keys[:n])} is {what}")
-        if n == len(keys) - 1:
-            at[position] = value  # type: ignore[index]
-            return
-        if isinstance(at, dict):
-            inner = at.setdefault(key, {})
-            if isinstance(inner, str) and key in _SHORT:
-                at[key] = {_SHORT[key]: inner}
-        at = at[position]  # type: ignore[index]
+    names = where.strip().split(".")
+    if not sign or not all(names):
+        raise RequestError(f"{name}: must be key=value, such as endpoints.train.epochs=2")
+    value = parse_value(text, name)
+    at, keys = source.data, Keys()
+    for step in names[:-1]:
+        key = _key(at, step, keys, name)
+        inner = at.get(key) if isinstance(at, dict) else at[key]
+        keys = (*keys, key)
+        if inner is None:
+            inner = at[key] = {}
+        elif isinstance(inner, str) and (model := model_at(keys)) is not None and model.short is not None:
+            inner = at[key] = {model.short: inner}
+        at = inner
+    key = _key(at, names[-1], keys, name)
+    at[key] = value
+    source.replaced((*keys, key), name)
+
+
+def _key(at: Any, step: str, keys: Keys, name: str) -> Any:
+    """The key or position that `step` names in the value `at`, which stands at `keys`."""
+    if isinstance(at, dict):
+        return step
+    where = ".".join(map(str, keys))
+    if not isinstance(at, list):
+        raise RequestError(f"{name}: {where} is {shown(at)} and has no {step!r} in it; set {where} as a whole")
+    if not (step.isdecimal() and int(step) < len(at)):
+        raise RequestError(f"{name}: {where} is a list of {len(at)}: give a position from 0 in place of {step!r}")
+    return int(step)
 
 
 def _expanded(source: Source) -> tuple[dict[str, Any], dict[Keys, Keys]]:
-    """The data with each axis a list of grid-free mappings, and where in the source each came from."""
-    data, origins = json.loads(json.dumps(source.data, default=str)), dict[Keys, Keys]()
-    for axis in _AXES:
+    """The data with each axis a list of grid-free mappings, and where in the source each part came from."""
+    data, origins = plain(source.data, source.name), dict[Keys, Keys]()
+    for axis in AXES:
         holder = data.get(axis[0]) if len(axis) == 2 else data
         if not isinstance(holder, dict) or axis[-1] not in holder:
             continue
         given = holder[axis[-1]]
-        items = given if isinstance(given, list) else [given]
         whole: list[Any] = []
-        for i, item in enumerate(items):
-            origin = (*axis, i) if isinstance(given, list) else axis
-            for one in expand(item, origin, source):
-                origins[(*axis, len(whole))] = origin
+        for i, item in enumerate(given) if isinstance(given, list) else [(None, given)]:
+            origin = axis if i is None else (*axis, i)
+            for one, inner in expand(item, origin, source):
+                place = (*axis, len(whole))
+                origins |= {place: origin} | {place + keys: at for keys, at in inner.items()}
                 whole.append(one)
         holder[axis[-1]] = whole
-    refuse_grids({k: v for k, v in data.items() if (k,) not in _AXES}, (), source)
+    refuse_grids(data, (), source)  # the axes have none left
     return data, origins

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mcdist.spec.base import PLACE, Flag, Int, Real, SpecModel
+from mcdist.spec.base import PLACE, Flag, Int, Real, Seed, SpecModel, wrong
 
 __all__ = ["DataSpec", "ModelSpec", "ProblemSpec"]
+
+_SHA256 = "^[0-9a-f]{64}$"
 
 
 class DataSpec(SpecModel):
     """A data set, its split, its augmentation."""
 
+    short = "name"
+
     name: str = Field(description="digits, mnist, fashion_mnist, cifar10, cifar100, or npz:FILE")
     root: str | None = Field(None, json_schema_extra=PLACE, description="folder of the files")
     download: Flag = Field(False, json_schema_extra=PLACE, description="fetch missing files into root")
     validation: Real = Field(0.0, ge=0.0, lt=1.0, description="fraction held out of training")
-    test: Real | None = Field(
-        None, gt=0.0, lt=1.0, description="test fraction, for data without a test split"
-    )
-    split_seed: Int = Field(0, ge=0, description="seed of the random splits")
+    test: Real | None = Field(None, gt=0.0, lt=1.0, description="test fraction, for data without a test split")
+    split_seed: Seed = Field(0, description="seed of the random splits")
     train_size: Int | None = Field(None, ge=1, description="keep so many training examples")
     test_size: Int | None = Field(None, ge=1, description="keep so many test examples")
     augment: Literal["none", "crop_flip"] = Field("none", description="training alone: random crop and flip")
-    crop_pad: Int = Field(4, ge=0, description="pixels of zero padding before the random crop")
+    crop_pad: Int = Field(4, ge=0, description="crop_flip: pixels of zero padding on each side before the random crop")
     digest: str | None = Field(
-        None, description="SHA-256 of an npz file; filled in when the sweep is resolved"
+        None,
+        json_schema_extra={"pattern": _SHA256},
+        description="SHA-256 of an npz file; filled in when the sweep is resolved",
     )
 
-    @model_validator(mode="before")
+    @field_validator("digest")
     @classmethod
-    def _short(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+    def _hexadecimal(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(_SHA256, value):
+            raise ValueError("must be a SHA-256, 64 hexadecimal digits in lower case")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DataSpec:
+        if self.augment == "none" and self.crop_pad != 4:
+            raise wrong("augment 'none' does not crop; crop_pad is for augment: crop_flip", "crop_pad")
+        if self.digest is not None and not self.name.startswith("npz:"):
+            raise wrong(f"{self.name!r} is no npz:FILE; such a file alone has a digest", "digest")
+        return self
 
     def identity(self, said: dict[str, Any]) -> dict[str, Any]:
         """See `SpecModel`: a file is known by its content, not by its name."""
@@ -43,29 +59,32 @@ class DataSpec(SpecModel):
 class ModelSpec(SpecModel):
     """A network: a built-in name, `torchvision:NAME`, or `package.module:factory`, with its arguments."""
 
-    name: str
-    args: dict[str, Any] = Field(default_factory=dict)
+    short = "name"
 
-    @model_validator(mode="before")
+    name: str = Field(description="a built-in name, torchvision:NAME, or package.module:factory")
+    args: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the model")
+
+    @field_validator("args")
     @classmethod
-    def _short(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
+    def _as_written(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """As JSON holds it, however it was given: a tuple and a list are the same argument."""
+        try:
+            plain: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError):
+            raise ValueError("must be finite numbers, text, true, false, null, lists and mappings") from None
+        return plain
 
 
 class ProblemSpec(SpecModel):
     """Data, model, loss, and how points are evaluated."""
 
-    kind: Literal["classification"] = "classification"
+    kind: Literal["classification"] = Field("classification", description="what a point is judged by")
     data: DataSpec
     model: ModelSpec
     loss: str = Field("cross_entropy", description="cross_entropy, or package.module:loss")
-    dtype: Literal["float32", "float64"] = "float32"
-    eval_batch: Int = Field(
-        1000, ge=2, description="examples per batch of evaluation and of the BatchNorm pass"
-    )
-    statistics_size: Int | None = Field(
-        None, ge=2, description="training examples of the BatchNorm pass; all if null"
-    )
+    dtype: Literal["float32", "float64"] = Field("float32", description="of weights and data")
+    eval_batch: Int = Field(1000, ge=2, description="examples per batch of evaluation and of the BatchNorm pass")
+    statistics_size: Int | None = Field(None, ge=2, description="training examples of the BatchNorm pass; all if null")
 
     @field_validator("loss")
     @classmethod

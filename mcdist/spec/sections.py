@@ -6,65 +6,97 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mcdist.spec.base import SCALAR, Int, Real, SpecModel
+from mcdist.spec.base import SCALAR, Int, Real, Seed, SpecModel, distinct, wrong
 from mcdist.spec.training import TrainSpec
 
 __all__ = ["EndpointsSpec", "MeasureSpec", "PairsSpec", "PathSpec", "ProfileSpec", "ResourcesSpec"]
+
+_MOST_SEEDS = 1_000_000  # a seed given where a number of seeds is meant must not fill the memory
 
 
 class EndpointsSpec(SpecModel):
     """Which end points are trained, and how."""
 
-    seeds: tuple[Int, ...] = Field(description="a number n for seeds 0 to n - 1, or a list of seeds")
+    seeds: tuple[Seed, ...] = Field(description="a number n for seeds 0 to n - 1, or a list of seeds")
     train: TrainSpec
 
     @field_validator("seeds", mode="before")
     @classmethod
-    def _seeds(cls, value: Any) -> Any:
+    def _counted(cls, value: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
-            if value < 1:
-                raise ValueError("needs at least one seed")
+            if not 1 <= value <= _MOST_SEEDS:
+                raise ValueError(f"must be a number of seeds from 1 to {_MOST_SEEDS}, or a list of seeds")
             return tuple(range(value))
         if not isinstance(value, (list, tuple)) or not value:
             raise ValueError("must be a number of seeds, or a list of them that is not empty")
-        if any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in value):
-            raise ValueError("seeds are integers from 0")
-        if len(set(value)) != len(value):
-            raise ValueError("the same seed twice")
-        return tuple(value)
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        seen: set[int] = set()
+        for at, seed in enumerate(value):
+            if seed in seen:
+                raise wrong(f"the seed {seed} is here twice", at)
+            seen.add(seed)
+        return value
 
 
 class PairsSpec(SpecModel):
-    """Which end points are connected: positions in the list of seeds."""
+    """Which end points are connected, by their positions in the list of seeds, from 0.
 
-    kind: Literal["all", "chain", "random", "list", "none"] = "all"
+    In YAML: all, chain, none, {random: n, seed: s}, or a list of pairs [i, j].
+    """
+
+    kind: Literal["all", "chain", "random", "list", "none"] = Field(
+        "all", description="chain: each with the next; may be left out where random or pairs is given"
+    )
     random: Int | None = Field(None, ge=1, description="so many different pairs, drawn at random")
-    seed: Int = Field(0, ge=0, description="seed of that draw")
-    pairs: tuple[tuple[Int, Int], ...] = ()
+    seed: Seed = Field(0, description="seed of that draw")
+    pairs: tuple[tuple[Int, Int], ...] = Field((), description="pairs [i, j]: end a at t = 0, end b at t = 1")
 
     @model_validator(mode="before")
     @classmethod
     def _forms(cls, value: Any) -> Any:
-        if value in ("all", "chain", "none"):
+        if isinstance(value, str) and value in ("all", "chain", "none"):
             return {"kind": value}
-        if isinstance(value, dict) and "random" in value:
-            return {"kind": "random", **value}
         if isinstance(value, (list, tuple)):
             return {"kind": "list", "pairs": value}
-        if isinstance(value, dict) and ("kind" in value or not value):
-            return value
-        raise ValueError("must be all, chain, none, {random: n}, or a list of pairs [i, j]")
+        if not isinstance(value, dict):
+            raise ValueError("must be all, chain, none, {random: n}, or a list of pairs [i, j]")
+        implied = "random" if "random" in value else "list" if "pairs" in value else "all"
+        return {"kind": implied, **value}
+
+    @field_validator("pairs", mode="before")
+    @classmethod
+    def _twos(cls, value: Any) -> Any:
+        for at, pair in enumerate(value if isinstance(value, (list, tuple)) else ()):
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                raise wrong(f"must be a pair [i, j] of positions; got {pair!r:.60}", at)
+        return value
 
     @field_validator("pairs")
     @classmethod
-    def _pairs(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-        ordered = [tuple(sorted(pair)) for pair in value]
-        for (i, j), known in zip(value, range(len(value)), strict=True):
+    def _distinct(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        seen: set[frozenset[int]] = set()
+        for at, (i, j) in enumerate(value):
             if i == j:
-                raise ValueError(f"a pair needs two different end points: got [{i}, {j}]")
-            if tuple(sorted((i, j))) in ordered[:known]:
-                raise ValueError(f"the same pair twice: [{i}, {j}]")
+                raise wrong(f"must be two different end points; got [{i}, {j}]", at)
+            if frozenset((i, j)) in seen:
+                raise wrong(f"the pair [{i}, {j}] is here twice, in this order or the other", at)
+            seen.add(frozenset((i, j)))
         return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PairsSpec:
+        if self.kind == "random" and self.random is None:
+            raise wrong("must be a number of pairs, from 1", "random")
+        if self.kind == "list" and not self.pairs:
+            raise wrong("must have at least one pair; for no pairs at all, write pairs: none")
+        for name, kind in (("random", "random"), ("seed", "random"), ("pairs", "list")):
+            if self.kind != kind and getattr(self, name) != type(self).model_fields[name].default:
+                raise wrong(f"pairs of kind {self.kind!r} have no {name}", name)
+        return self
 
 
 class PathSpec(SpecModel):
@@ -72,10 +104,10 @@ class PathSpec(SpecModel):
 
     kind: str = Field(description="linear, bezier, chain")
     bends: Int = Field(1, ge=1, description="control points between the ends")
-    ends: Literal["fixed", "free"] = "fixed"
+    ends: Literal["fixed", "free"] = Field("fixed", description="free: the two end points are trained too")
     train: TrainSpec | None = Field(None, description="how the bends are trained")
     draws: Int = Field(1, ge=1, description="positions t per minibatch")
-    seed: Int = Field(0, ge=0, json_schema_extra=SCALAR, description="seed of t and of the data order")
+    seed: Seed = Field(0, json_schema_extra=SCALAR, description="seed of t and of the data order")
 
 
 class ProfileSpec(SpecModel):
@@ -87,17 +119,20 @@ class ProfileSpec(SpecModel):
 class MeasureSpec(SpecModel):
     """What is measured on every path."""
 
-    profile: tuple[ProfileSpec, ...] = (ProfileSpec(),)
+    profile: tuple[ProfileSpec, ...] = Field((ProfileSpec(),), description="metrics and barriers along paths")
+
+    @field_validator("profile")
+    @classmethod
+    def _distinct(cls, value: tuple[ProfileSpec, ...]) -> tuple[ProfileSpec, ...]:
+        return distinct(value)
 
 
 class ResourcesSpec(SpecModel):
     """Where and how the work is done; no part of any task's identity."""
 
     workers: Int | Literal["auto"] = Field("auto", description="auto: as many as the cluster has room for")
-    cpus: Real = Field(1, gt=0, description="CPUs per worker")
-    gpus: Real | Literal["auto"] = Field(
-        "auto", description="GPUs per worker; auto: 1 where there are any, else 0"
-    )
+    cpus: Real = Field(1.0, gt=0, description="CPUs per worker")
+    gpus: Real | Literal["auto"] = Field("auto", description="GPUs per worker; auto: 1 where there are any, else 0")
     threads: Int = Field(1, ge=1, description="torch threads per worker")
     pack: Int | Literal["auto"] = Field("auto", description="tasks of one shape computed as one stack")
     retries: Int = Field(3, ge=0, description="times a pack whose worker was lost is started again")

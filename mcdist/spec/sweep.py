@@ -4,57 +4,62 @@ from __future__ import annotations
 
 import re
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from mcdist.spec.base import PLACE, SpecModel
+from mcdist.spec.base import PLACE, M, SpecModel, distinct, wrong
 from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.sections import EndpointsSpec, MeasureSpec, PairsSpec, PathSpec, ResourcesSpec
 
 __all__ = ["SweepSpec"]
 
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
 
 class SweepSpec(SpecModel):
     """A sweep with every grid expanded: for each problem and each setting of end points, all pairs by all paths.
 
-    In YAML `problem`, `endpoints`, `paths` and `measure.profile` may be one mapping or a list of them, and any scalar in
-    them `{grid: [...]}`.
+    In YAML `problem`, `endpoints`, `paths` and `measure.profile` may be one mapping or a list of them, and any
+    scalar in them `{grid: [...]}`.
     """
 
-    name: str = Field(description="letters, digits, '.', '_', '-'")
+    name: str = Field(
+        json_schema_extra={"pattern": _NAME},
+        description="letters, digits, '.', '_', '-'; its tasks are kept under this name in the store",
+    )
     store: str | None = Field(None, json_schema_extra=PLACE, description="folder or URI of the results")
-    problem: tuple[ProblemSpec, ...] = Field(min_length=1)
-    endpoints: tuple[EndpointsSpec, ...] = Field(min_length=1)
-    pairs: PairsSpec = PairsSpec()
-    paths: tuple[PathSpec, ...] = ()
-    measure: MeasureSpec = MeasureSpec()
-    resources: ResourcesSpec = ResourcesSpec()
+    problem: tuple[ProblemSpec, ...] = Field(min_length=1, description="what is learned")
+    endpoints: tuple[EndpointsSpec, ...] = Field(min_length=1, description="which networks are trained, how")
+    pairs: PairsSpec = Field(PairsSpec(), description="which end points are connected")
+    paths: tuple[PathSpec, ...] = Field((), description="how a pair is connected")
+    measure: MeasureSpec = Field(MeasureSpec(), description="what is measured on every path")
+    resources: ResourcesSpec = Field(ResourcesSpec(), description="where and how the work is done")
 
     @field_validator("name")
     @classmethod
-    def _name(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
+    def _file_name(cls, value: str) -> str:
+        if not re.fullmatch(_NAME, value):
             raise ValueError("must be made of letters, digits, '.', '_', '-', a letter or digit first")
         return value
 
+    @field_validator("problem", "endpoints", "paths")
+    @classmethod
+    def _distinct(cls, value: tuple[M, ...]) -> tuple[M, ...]:
+        return distinct(value)
+
     @field_validator("pairs")
     @classmethod
-    def _pairs_in_range(cls, value: PairsSpec, info: ValidationInfo) -> PairsSpec:
-        for group in info.data.get("endpoints", ()):
-            n = len(group.seeds)
-            for pair in value.pairs:
-                if not all(0 <= i < n for i in pair):
-                    raise ValueError(
-                        f"pair {list(pair)} is out of range: there are {n} end points, positions 0 to {n - 1}"
+    def _in_range(cls, value: PairsSpec, info: ValidationInfo) -> PairsSpec:
+        for n in {len(group.seeds) for group in info.data.get("endpoints", ())}:
+            for at, (i, j) in enumerate(value.pairs):
+                if not (0 <= i < n and 0 <= j < n):
+                    raise wrong(
+                        f"[{i}, {j}] is out of range: there are {n} end points, positions 0 to {n - 1}",
+                        "pairs",
+                        at,
                     )
             if value.random is not None and value.random > n * (n - 1) // 2:
-                raise ValueError(f"{n} end points have {n * (n - 1) // 2} pairs")
+                raise wrong(
+                    f"{value.random} different pairs are more than the {n * (n - 1) // 2} that {n} end points have",
+                    "random",
+                )
         return value
-
-    @model_validator(mode="after")
-    def _distinct(self) -> SweepSpec:
-        for section in ("problem", "endpoints", "paths"):
-            items = getattr(self, section)
-            for i, item in enumerate(items):
-                if item in items[:i]:
-                    raise ValueError(f"{section}: entry {i} is the same as an entry before it")
-        return self

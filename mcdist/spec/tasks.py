@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mcdist.spec.base import SCALAR, Int, SpecModel
+from mcdist.spec.base import SCALAR, Seed, SpecModel
 from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.sections import PathSpec, ProfileSpec
 from mcdist.spec.training import TrainSpec
@@ -34,7 +34,7 @@ class EndpointTask(TaskSpec):
     version = 1
 
     train: TrainSpec
-    seed: Int = Field(json_schema_extra=SCALAR)
+    seed: Seed = Field(json_schema_extra=SCALAR, description="seed of initial weights and data order")
 
 
 class PathTask(TaskSpec):

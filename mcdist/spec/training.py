@@ -2,83 +2,133 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import itertools
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from mcdist.spec.base import SCALAR, Flag, Int, Real, SpecModel
+from mcdist.spec.base import SCALAR, Flag, Int, Real, SpecModel, wrong
 
 __all__ = ["ScheduleSpec", "TrainSpec"]
 
 
 class ScheduleSpec(SpecModel):
-    """A learning-rate schedule, set at the beginning of each epoch from epoch / epochs."""
+    """A learning-rate schedule, set at the beginning of each epoch from epoch / epochs.
 
-    kind: Literal["constant", "cosine", "step", "piecewise"] = "constant"
-    milestones: tuple[Real, ...] | None = Field(None, description="step: fractions of the training")
-    gamma: Real | None = Field(None, gt=0.0, le=1.0, description="step: factor at each milestone")
-    floor: Real | None = Field(None, ge=0.0, le=1.0, description="piecewise: last factor (published: 0.01)")
+    The options of its kind are filled in where they are not given, so that they are part of the identity.
+    """
 
-    @model_validator(mode="before")
+    short = "kind"
+
+    OPTIONS: ClassVar[dict[str, dict[str, Any]]] = {
+        "constant": {},
+        "cosine": {},
+        "step": {"milestones": (0.5, 0.75), "gamma": 0.1},
+        "piecewise": {"floor": 0.01},
+    }
+    """By kind, the options it has and their defaults."""
+
+    kind: Literal["constant", "cosine", "step", "piecewise"] = Field(
+        "constant", description="piecewise: base rate until half, linear to floor at 90 %, floor after"
+    )
+    milestones: tuple[Real, ...] | None = Field(
+        None,
+        validate_default=True,
+        min_length=1,
+        description="step: fractions of the training at which the rate falls; [0.5, 0.75] if not given",
+    )
+    gamma: Real | None = Field(
+        None, validate_default=True, gt=0.0, le=1.0, description="step: factor at each milestone; 0.1 if not given"
+    )
+    floor: Real | None = Field(
+        None,
+        validate_default=True,
+        ge=0.0,
+        le=1.0,
+        description="piecewise: last factor; 0.01 if not given",
+    )
+
+    @field_validator("milestones", "gamma", "floor")
     @classmethod
-    def _short(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
+    def _filled_in(cls, value: Any, info: ValidationInfo) -> Any:
+        defaults = cls.OPTIONS.get(info.data.get("kind", ""), {})
+        return defaults.get(str(info.field_name)) if value is None else value
+
+    @field_validator("milestones")
+    @classmethod
+    def _increasing(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        bounded = (0.0, *value, 1.0) if value is not None else ()
+        if any(a >= b for a, b in itertools.pairwise(bounded)):
+            raise ValueError("must be fractions of the training, in (0, 1), increasing")
+        return value
 
     @model_validator(mode="after")
-    def _options(self) -> ScheduleSpec:
-        uses = {"step": {"milestones", "gamma"}, "piecewise": {"floor"}}.get(self.kind, set())
+    def _consistent(self) -> ScheduleSpec:
+        own = self.OPTIONS[self.kind]
         for name in ("milestones", "gamma", "floor"):
-            if getattr(self, name) is not None and name not in uses:
-                raise ValueError(f"schedule {self.kind!r} has no {name!r}")
-        if self.milestones is not None and not all(0.0 < m < 1.0 for m in self.milestones):
-            raise ValueError(
-                f"milestones are fractions of the training, in (0, 1): got {list(self.milestones)}"
-            )
+            if getattr(self, name) is not None and name not in own:
+                has = f"; it has {', '.join(own)}" if own else "; it has no options"
+                raise wrong(f"schedule {self.kind!r} has no {name!r}{has}", name)
         return self
 
     def options(self) -> dict[str, Any]:
-        """The options that were given."""
-        return {k: v for k in ("milestones", "gamma", "floor") if (v := getattr(self, k)) is not None}
+        """The options of its kind, by name."""
+        return {name: getattr(self, name) for name in self.OPTIONS[self.kind]}
 
 
 class TrainSpec(SpecModel):
     """Optimiser, rate, schedule, length."""
 
-    epochs: Int = Field(ge=1)
-    lr: Real = Field(gt=0.0, json_schema_extra=SCALAR)
-    batch_size: Int = Field(128, ge=1)
+    OPTIMIZERS_WITH: ClassVar[dict[str, tuple[str, ...]]] = {
+        "momentum": ("sgd",),
+        "nesterov": ("sgd",),
+        "betas": ("adam", "adamw"),
+        "eps": ("adam", "adamw"),
+    }
+    """The optimisers that have an option."""
+
+    epochs: Int = Field(ge=1, description="passes over the training split")
+    lr: Real = Field(gt=0.0, json_schema_extra=SCALAR, description="base learning rate")
+    batch_size: Int = Field(128, ge=1, description="examples per step")
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     momentum: Real | None = Field(
-        None, ge=0.0, lt=1.0, json_schema_extra=SCALAR, description="sgd alone; 0.9 if not given"
+        None,
+        validate_default=True,
+        ge=0.0,
+        lt=1.0,
+        json_schema_extra=SCALAR,
+        description="sgd alone; 0.9 if not given",
     )
-    nesterov: Flag = Field(False, description="sgd")
-    betas: tuple[Real, Real] = Field((0.9, 0.999), description="adam, adamw")
-    eps: Real = Field(1e-8, gt=0.0, description="adam, adamw")
-    weight_decay: Real = Field(0.0, ge=0.0, json_schema_extra=SCALAR)
-    schedule: ScheduleSpec = ScheduleSpec()
-    precision: Literal["full", "bfloat16"] = Field(
-        "full", description="bfloat16: autocast of the training forward"
+    nesterov: Flag = Field(False, description="sgd alone: Nesterov's form of the momentum")
+    betas: tuple[Real, Real] = Field((0.9, 0.999), description="adam, adamw: decay of both moving averages, in [0, 1)")
+    eps: Real = Field(1e-8, gt=0.0, description="adam, adamw: added to the denominator")
+    weight_decay: Real = Field(
+        0.0,
+        ge=0.0,
+        json_schema_extra=SCALAR,
+        description="coefficient of 0.5 |w|^2 in the loss; decoupled for adamw",
     )
+    schedule: ScheduleSpec = Field(ScheduleSpec(), description="of the learning rate")
+    precision: Literal["full", "bfloat16"] = Field("full", description="bfloat16: autocast of the training forward")
 
-    @model_validator(mode="before")
+    @field_validator("momentum")
     @classmethod
-    def _default_momentum(cls, value: Any) -> Any:
-        if (
-            isinstance(value, dict)
-            and value.get("optimizer", "sgd") == "sgd"
-            and value.get("momentum") is None
-        ):
-            return {**value, "momentum": 0.9}
+    def _filled_in(cls, value: float | None, info: ValidationInfo) -> float | None:
+        return 0.9 if value is None and info.data.get("optimizer") == "sgd" else value
+
+    @field_validator("betas")
+    @classmethod
+    def _in_range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not all(0.0 <= beta < 1.0 for beta in value):
+            raise ValueError("must be two numbers in [0, 1)")
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainSpec:
-        if self.optimizer != "sgd" and (self.momentum is not None or self.nesterov):
-            raise ValueError(
-                f"optimizer {self.optimizer!r} has no momentum or nesterov; its betas play that part"
-            )
+        for name, optimizers in self.OPTIMIZERS_WITH.items():
+            given = getattr(self, name) != type(self).model_fields[name].default
+            if given and self.optimizer not in optimizers:
+                raise wrong(f"optimizer {self.optimizer!r} has no {name}; it is for {' and '.join(optimizers)}", name)
         if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs a momentum above 0")
-        if not all(0.0 <= b < 1.0 for b in self.betas):
-            raise ValueError(f"betas must be in [0, 1): got {list(self.betas)}")
+            raise wrong("nesterov needs a momentum above 0", "nesterov")
         return self

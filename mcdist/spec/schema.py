@@ -1,0 +1,103 @@
+"""The JSON schema of a sweep as a user may write it, for editors that check and complete YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mcdist.spec.base import MARKS, SpecModel
+from mcdist.spec.grid import AXES
+from mcdist.spec.sweep import SweepSpec
+from mcdist.spec.walk import model_at, models_in
+
+__all__ = ["json_schema"]
+
+Schema = dict[str, Any]
+
+_ABOUT = ("description", "default")
+"""Keywords that restrict nothing; they stay outermost, where editors look for them."""
+
+
+def json_schema() -> Schema:
+    """The schema (draft 2020-12) of what `load_spec` reads: grids, short forms, one mapping in place of a list.
+
+    It knows names, types and bounds. What takes two fields to see (momentum for adam, a pair out of range) and the
+    names of the registries (models, path kinds) are checked when a sweep is loaded or planned.
+    """
+    schema = _tidy(SweepSpec.model_json_schema())
+    definitions: dict[str, Schema] = schema["$defs"]
+    _add_counts_and_lists(definitions)
+    short = {m.__name__: definitions[m.__name__]["properties"][m.short] for m in _models(SweepSpec) if m.short}
+    for model in {inner for axis in AXES for inner in _models(model_at(axis))}:
+        fields = definitions[model.__name__]["properties"]
+        fields.update({name: _or_grid(field) for name, field in fields.items()})
+    for axis in AXES:
+        owner = model_at(axis[:-1])
+        holder = definitions[owner.__name__] if owner and owner is not SweepSpec else schema
+        field, entry = holder["properties"][axis[-1]], _or_grid(holder["properties"][axis[-1]]["items"])
+        holder["properties"][axis[-1]] = _any_of({**field, "items": entry}, entry)
+    for name, text in short.items():
+        definitions[name] = _any_of(definitions[name], text)
+    schema["properties"]["pairs"]["default"] = "all"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mcdist sweep", **schema}
+
+
+def _models(model: type[SpecModel] | None) -> Iterator[type[SpecModel]]:
+    """A model and all models inside it."""
+    if model is not None:
+        yield model
+        for field in model.model_fields.values():
+            for inner in models_in(field.annotation):
+                yield from _models(inner)
+
+
+def _tidy(node: Schema) -> Schema:
+    """Without pydantic's titles and the field marks."""
+    tidy: Schema = {}
+    for key, value in node.items():
+        if key in ("properties", "$defs"):
+            tidy[key] = {name: _tidy(inner) for name, inner in value.items()}
+        elif key in ("anyOf", "prefixItems"):
+            tidy[key] = [_tidy(inner) for inner in value]
+        elif key == "items":
+            tidy[key] = _tidy(value)
+        elif key != "title" and key not in MARKS:
+            tidy[key] = value
+    return tidy
+
+
+def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
+    """The short forms that are no plain names: `seeds: 8`, `pairs: all`, `pairs: [[0, 1]]`."""
+    endpoints, pairs = definitions["EndpointsSpec"]["properties"], definitions["PairsSpec"]
+    endpoints["seeds"] = _any_of({**endpoints["seeds"], "minItems": 1}, {"type": "integer", "minimum": 1})
+    listed = {key: value for key, value in pairs["properties"]["pairs"].items() if key not in _ABOUT}
+    definitions["PairsSpec"] = _any_of(pairs, {"enum": ["all", "chain", "none"]}, {**listed, "minItems": 1})
+
+
+def _any_of(field: Schema, *others: Schema) -> Schema:
+    """What `field` allows or one of the others does, with what is said about `field`."""
+    about = {key: field[key] for key in _ABOUT if key in field}
+    return {**about, "anyOf": [{k: v for k, v in field.items() if k not in _ABOUT}, *others]}
+
+
+def _or_grid(field: Schema) -> Schema:
+    """What `field` allows, or a grid of that; in a list, each entry may be a grid too."""
+    value = _with_grids_inside({k: v for k, v in field.items() if k not in _ABOUT})
+    grid = {
+        "type": "object",
+        "properties": {"grid": {"type": "array", "items": value, "minItems": 1}},
+        "required": ["grid"],
+        "additionalProperties": False,
+    }
+    return _any_of({**field, **value}, grid)
+
+
+def _with_grids_inside(value: Schema) -> Schema:
+    inside: Schema = {}
+    if "anyOf" in value:
+        inside["anyOf"] = [_with_grids_inside(inner) for inner in value["anyOf"]]
+    if "items" in value:
+        inside["items"] = _or_grid(value["items"])
+    if "prefixItems" in value:
+        inside["prefixItems"] = [_or_grid(inner) for inner in value["prefixItems"]]
+    return {**value, **inside}

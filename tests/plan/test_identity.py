@@ -1,0 +1,127 @@
+"""Ids: what they are made of, and that they stay what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from mcdist.plan import make_plan
+from mcdist.problems.data.partition import DEFAULT_TEST
+from mcdist.spec import ScheduleSpec, load_spec
+from mcdist.spec.base import SpecModel
+from mcdist.spec.tasks import TASK_SPECS
+from mcdist.spec.walk import models_in
+
+JOB = Path(__file__).parents[2] / "jobs" / "digits.yaml"
+
+CHANGED = (
+    "ids would come to mean other numbers: raise `version` of every task kind that uses it (mcdist/spec/tasks.py), "
+    "then pin it here"
+)
+
+VERSIONS = {"endpoint": 1, "path": 1, "profile": 1}
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "DataSpec": {
+        "root": None,
+        "download": False,
+        "validation": 0.0,
+        "test": None,
+        "split_seed": 0,
+        "train_size": None,
+        "test_size": None,
+        "augment": "none",
+        "crop_pad": 4,
+        "digest": None,
+    },
+    "ModelSpec": {"args": {}},
+    "ProblemSpec": {
+        "kind": "classification",
+        "loss": "cross_entropy",
+        "dtype": "float32",
+        "eval_batch": 1000,
+        "statistics_size": None,
+    },
+    "ScheduleSpec": {"kind": "constant", "milestones": None, "gamma": None, "floor": None},
+    "TrainSpec": {
+        "batch_size": 128,
+        "optimizer": "sgd",
+        "momentum": None,
+        "nesterov": False,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "schedule": ScheduleSpec(kind="constant"),
+        "precision": "full",
+    },
+    "PathSpec": {"bends": 1, "ends": "fixed", "train": None, "draws": 1, "seed": 0},
+    "ProfileSpec": {"points": 61},
+    "EndpointTask": {},
+    "PathTask": {},
+    "ProfileTask": {},
+}
+
+
+def defaults(model: type[SpecModel]) -> dict[str, dict[str, Any]]:
+    """The defaults of a model and of all models inside it, by name."""
+    fields = model.model_fields
+    own = {
+        name: field.get_default(call_default_factory=True) for name, field in fields.items() if not field.is_required()
+    }
+    inside = [inner for field in fields.values() for inner in models_in(field.annotation)]
+    return {model.__name__: own} | {name: found for inner in inside for name, found in defaults(inner).items()}
+
+
+def test_no_default_that_enters_an_id_has_changed() -> None:
+    found = {name: own for spec in TASK_SPECS.values() for name, own in defaults(spec).items()}
+    for model, pinned in DEFAULTS.items():
+        for field, default in pinned.items():
+            said = f"the default of {model}.{field} changed; {CHANGED}"
+            assert repr(found[model].get(field, "no field")) == repr(default), said
+    assert {model: set(own) for model, own in found.items()} == {m: set(own) for m, own in DEFAULTS.items()}, (
+        "a field was added, with a default that leaves present ids alone: pin that default here"
+    )
+
+
+def test_no_default_that_depends_on_another_field_has_changed() -> None:
+    assert ScheduleSpec.OPTIONS == {
+        "constant": {},
+        "cosine": {},
+        "step": {"milestones": (0.5, 0.75), "gamma": 0.1},
+        "piecewise": {"floor": 0.01},
+    }, CHANGED
+    assert DEFAULT_TEST == 0.2, f"what DataSpec.test null means changed; {CHANGED}"
+
+
+def test_ids_of_digits() -> None:
+    """If this fails and the numbers that tasks give are the same, mend the code; else raise the kinds' versions."""
+    tasks = list(make_plan(load_spec(JOB)).tasks.values())
+    assert {kind: spec.version for kind, spec in TASK_SPECS.items()} == VERSIONS
+    assert {n: (tasks[n].kind, tasks[n].id) for n in (0, 7, 8, 35, 36, 63, 64, 119)} == {
+        0: ("endpoint", "7d67050b7b799c01b8de9ed8"),
+        7: ("endpoint", "ab7fcd031015e2e4e7a98f08"),
+        8: ("path", "7c5d569630255836823faa0d"),
+        35: ("path", "c54442ed04874c38bf5d8d4b"),
+        36: ("path", "b4165c1453b2faf7e5ee036f"),
+        63: ("path", "6267444362e936078a522c2d"),
+        64: ("profile", "0dd66a4de54d615a6158f506"),
+        119: ("profile", "f4f149b38a21a656c78d14c1"),
+    }
+
+
+def test_an_id_is_the_hash_of_kind_version_canonical_text_and_inputs() -> None:
+    def reference(*parts: str) -> str:
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+
+    problem = '"problem":{"data":{"name":"digits"},"model":{"args":{"hidden":[64,64]},"name":"mlp"}}'
+    train = '"train":{"batch_size":32,"epochs":80,"lr":0.1,"momentum":0.9,"schedule":{"kind":"cosine"}}'
+    ends = [reference("endpoint", "1", f'{{{problem},"seed":{seed},{train}}}') for seed in (0, 1)]
+    path = reference("path", "1", f'{{"path":{{"kind":"linear"}},{problem}}}', *ends)
+    profile = reference("profile", "1", f'{{{problem},"profile":{{}}}}', path)
+
+    tasks = make_plan(load_spec(JOB)).tasks
+    assert list(tasks)[:2] == ends
+    assert tasks[path].inputs == tuple(ends)
+    assert tasks[profile].inputs == (path,)

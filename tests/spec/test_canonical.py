@@ -1,0 +1,111 @@
+"""What of a specification identifies a task."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import Field
+
+from mcdist.spec import DataSpec, ModelSpec, PathSpec, ProblemSpec, ScheduleSpec, TrainSpec, canonical
+from mcdist.spec.base import PLACE, SCALAR, Int, SpecModel
+from spec.examples import problems, reordered, trainings
+
+SGD: dict[str, Any] = {"epochs": 2, "lr": 1.0}
+SHA = "0f" * 32
+
+
+def same(one: SpecModel, two: SpecModel) -> bool:
+    return json.dumps(canonical(one)) == json.dumps(canonical(two))
+
+
+def test_defaults_and_places_are_left_out() -> None:
+    assert canonical(DataSpec(name="mnist", root="/data", download=True, validation=0.0)) == {"name": "mnist"}
+    assert canonical(PathSpec(kind="bezier", seed=3)) == {"kind": "bezier", "seed": 3}
+
+
+def test_shape_leaves_out_scalars_too() -> None:
+    train = TrainSpec(**SGD, weight_decay=0.1, batch_size=4)
+    assert canonical(train, shape=True) == {"epochs": 2, "batch_size": 4}
+    assert canonical(PathSpec(kind="chain", seed=3, bends=2, train=train), shape=True) == {
+        "kind": "chain",
+        "bends": 2,
+        "train": {"epochs": 2, "batch_size": 4},
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (TrainSpec(**SGD), TrainSpec(epochs=2, lr=1)),
+        (TrainSpec(**SGD), TrainSpec(**SGD, momentum=0.9)),
+        (TrainSpec(**SGD, momentum=0.0), TrainSpec(**SGD, momentum=-0.0)),
+        (TrainSpec(**SGD), TrainSpec(**SGD, weight_decay=-0.0)),
+        (TrainSpec(**SGD), TrainSpec(**SGD, schedule=ScheduleSpec(kind="constant"))),
+        (ScheduleSpec(kind="step"), ScheduleSpec(kind="step", milestones=(0.5, 0.75), gamma=1e-1)),
+        (ModelSpec(name="mlp", args={"hidden": (8, 8)}), ModelSpec(name="mlp", args={"hidden": [8, 8]})),
+        (ModelSpec(name="m", args={"a": {"b": -0.0}}), ModelSpec(name="m", args={"a": {"b": 0.0}})),
+        (ModelSpec(name="mlp"), ModelSpec(name="mlp", args={})),
+        (DataSpec(name="npz:a", digest=SHA), DataSpec(name="npz:b", digest=SHA, root="x")),
+    ],
+)
+def test_the_same_in_other_words_is_the_same(one: SpecModel, two: SpecModel) -> None:
+    assert same(one, two)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (TrainSpec(**SGD, optimizer="adam"), TrainSpec(**SGD)),
+        (TrainSpec(**SGD, momentum=0.0), TrainSpec(**SGD)),
+        (ModelSpec(name="m", args={"a": 1}), ModelSpec(name="m", args={"a": True})),
+        (ModelSpec(name="m", args={"a": None}), ModelSpec(name="m")),
+        (DataSpec(name="npz:a", digest=SHA), DataSpec(name="npz:a", digest=SHA[::-1])),
+        (PathSpec(kind="linear"), PathSpec(kind="bezier")),
+    ],
+)
+def test_what_differs_differs(one: SpecModel, two: SpecModel) -> None:
+    assert not same(one, two)
+
+
+@settings(deadline=None)
+@given(trainings | problems)
+def test_it_survives_the_way_to_a_worker_and_does_not_see_the_order_of_keys(data: dict[str, Any]) -> None:
+    model = ProblemSpec if "model" in data else TrainSpec
+    spec = model.model_validate_json(json.dumps(data))
+    assert same(spec, model.model_validate_json(spec.model_dump_json()))
+    back = model.model_validate_json(json.dumps(reordered(data)))
+    assert canonical(back) == canonical(spec)
+
+
+@settings(deadline=None)
+@given(trainings)
+def test_a_field_added_later_with_its_default_changes_nothing(data: dict[str, Any]) -> None:
+    class Later(TrainSpec):
+        clip: float | None = None
+        noise: ScheduleSpec = ScheduleSpec()
+        extra: dict[str, Any] = Field(default_factory=dict)
+
+    now, later = (model.model_validate_json(json.dumps(data)) for model in (TrainSpec, Later))
+    assert same(now, later)
+    assert canonical(now, shape=True) == canonical(later, shape=True)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 9), st.integers(0, 9))
+def test_a_nested_default_counts_by_what_identifies_it(scalar: int, place: int) -> None:
+    class Inner(SpecModel):
+        scalar: Int = Field(0, json_schema_extra=SCALAR)
+        place: Int = Field(0, json_schema_extra=PLACE)
+        size: Int = 5
+
+    class Outer(SpecModel):
+        inner: Inner = Inner(size=7)
+
+    inner = Inner(scalar=scalar, place=place, size=7)
+    assert canonical(Outer(inner=inner), shape=True) == {}
+    assert canonical(Outer(inner=inner)) == ({} if scalar == 0 else {"inner": {"scalar": scalar, "size": 7}})
+    assert canonical(Outer(inner=Inner())) == {"inner": {}}  # not Outer's default, though Inner's own

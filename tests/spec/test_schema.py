@@ -1,0 +1,110 @@
+"""The JSON schema takes what the loader takes, and refuses what an editor can see to be wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from jsonschema import Draft202012Validator
+
+from mcdist.spec import dump_spec, json_schema, load_spec
+from mcdist.spec.yaml_source import parse_yaml
+from spec.examples import GOOD, sweeps
+
+SCHEMA = json_schema()
+VALIDATOR = Draft202012Validator(SCHEMA)
+JOBS = sorted((Path(__file__).parents[2] / "jobs").rglob("*.yaml"))
+
+
+def takes(text: str) -> bool:
+    return bool(VALIDATOR.is_valid(parse_yaml(text, "f").data))
+
+
+def edited(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def test_it_is_a_schema_that_says_its_draft() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
+def test_jobs_are_taken_as_written_and_as_resolved(job: Path) -> None:
+    assert takes(job.read_text(encoding="utf-8"))
+    assert takes(dump_spec(load_spec(job)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(sweeps())
+def test_what_the_loader_takes_is_taken(data: dict[str, Any]) -> None:
+    VALIDATOR.validate(data)
+    VALIDATOR.validate(yaml.safe_load(dump_spec(load_spec(data))))
+
+
+RIGHT = {
+    "one problem or several": ("  data: digits\n  model: {", "  - data: digits\n    model: {"),
+    "plain names": ("{name: mlp, args: {hidden: [8]}}", "mlp"),
+    "number of seeds or list": ("seeds: 4", "seeds: [3, 5]"),
+    "schedule by name": ("lr: 0.2", "lr: 0.2, schedule: cosine"),
+    "schedule with options": ("lr: 0.2", "lr: 0.2, schedule: {kind: step, gamma: {grid: [0.1, 0.2]}}"),
+    "grid of numbers": ("lr: 0.1", "lr: {grid: [0.1, 0.2]}"),
+    "grid of schedules": ("lr: 0.1", "lr: 0.1, schedule: {grid: [cosine, {kind: step}]}"),
+    "grid of seeds": ("seeds: 4", "seeds: {grid: [2, [3, 5]]}"),
+    "grid in a list": ("lr: 0.1", "lr: 0.1, optimizer: adam, betas: [{grid: [0.8, 0.9]}, 0.99]"),
+    "grid of models": ("{name: mlp, args: {hidden: [8]}}", "{grid: [mlp, {name: mlp}]}"),
+    "grid of arguments": ("hidden: [8]", "hidden: {grid: [[8], [16]]}"),
+    "grid of profiles": ("points: 11", "points: {grid: [11, 21]}"),
+    "grid of paths": ("- kind: linear", "- grid: [{kind: linear}, {kind: chain}]"),
+    "chain": ("pairs: all", "pairs: chain"),
+    "none": ("pairs: all", "pairs: none"),
+    "random": ("pairs: all", "pairs: {random: 3, seed: 1}"),
+    "list": ("pairs: all", "pairs: [[0, 1], [1, 2]]"),
+    "auto or number": ("pairs: all", "resources: {workers: auto, gpus: 0.5, pack: 4}"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), RIGHT.values(), ids=RIGHT)
+def test_right(old: str, new: str) -> None:
+    assert takes(edited(old, new))
+
+
+WRONG = {
+    "unknown key": ("pairs: all", "pears: all"),
+    "unknown key inside": ("lr: 0.1", "lr: 0.1, learning_rate: 1"),
+    "unknown key in pairs": ("pairs: all", "pairs: {random: 3, sead: 1}"),
+    "missing": ("  seeds: 4\n", ""),
+    "negative": ("lr: 0.1", "lr: -0.1"),
+    "negative in a grid": ("lr: 0.1", "lr: {grid: [0.1, -0.1]}"),
+    "text for number": ("lr: 0.1", "lr: fast"),
+    "bool for int": ("epochs: 2", "epochs: true"),
+    "number for bool": ("lr: 0.1", "lr: 0.1, nesterov: 1"),
+    "number for name": ("data: digits", "data: 5"),
+    "zero seeds": ("seeds: 4", "seeds: 0"),
+    "no seeds": ("seeds: 4", "seeds: []"),
+    "empty grid": ("lr: 0.1", "lr: {grid: []}"),
+    "grid with company": ("lr: 0.1", "lr: {grid: [0.1], of: 1}"),
+    "grid where none is possible": ("pairs: all", "pairs: {grid: [all, chain]}"),
+    "unknown schedule": ("lr: 0.1", "lr: 0.1, schedule: cosin"),
+    "unknown pairs": ("pairs: all", "pairs: al"),
+    "triple": ("pairs: all", "pairs: [[0, 1, 2]]"),
+    "odd name": ("name: test", "name: a b"),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), WRONG.values(), ids=WRONG)
+def test_wrong(old: str, new: str) -> None:
+    assert not takes(edited(old, new))
+
+
+def test_descriptions_are_where_editors_look_for_them_and_no_marks_leak() -> None:
+    fields = SCHEMA["$defs"]["TrainSpec"]["properties"]
+    assert fields["lr"]["description"] == "base learning rate"
+    assert fields["batch_size"]["default"] == 128
+    assert SCHEMA["properties"]["paths"]["description"]
+    assert not {"scalar", "place", "title"} & fields["lr"].keys()
+    assert "place" not in SCHEMA["properties"]["store"]
