@@ -22,7 +22,7 @@ from mcdist.science.streams import Stream
 
 __all__ = ["Batch", "Classification"]
 
-_ELEMENTS = 1 << 27  # parameters (points x P) evaluated in one go: 512 MiB in float32
+_ELEMENTS = 1 << 27  # parameters, or outputs of one layer, of the points evaluated in one go: 512 MiB in float32
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,12 @@ class _Part:
         """Stored inputs [..., *input_shape] as the network sees them."""
         return inputs.to(self._dtype) * self._scale + self._shift if self._late else inputs
 
-    def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All examples in their order, scaled, `size` at a time."""
-        for i in range(0, len(self), size):
-            yield self.scaled(self.stored[i : i + size]), self.targets[i : i + size]
+    def chunks(self, sizes: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The first examples in their order, scaled, in batches of these sizes."""
+        start = 0
+        for size in sizes:
+            at = slice(start, start := start + size)
+            yield self.scaled(self.stored[at]), self.targets[at]
 
 
 class Classification(Problem):
@@ -88,13 +90,11 @@ class Classification(Problem):
         self._eval_batch, self._statistics_size = eval_batch, statistics_size
         splits = {"train": data.train, "val": data.validation, "test": data.test}
         self._parts = {
-            name: _Part(split, data, self.device, dtype)
-            for name, split in splits.items()
-            if split is not None
+            name: _Part(split, data, self.device, dtype) for name, split in splits.items() if split is not None
         }
         self.module = StackedModule(make(), self.device, dtype)
         self.layout = self.module.layout
-        self.module.probe(next(self._parts["train"].chunks(2))[0])
+        self.module.probe(next(self._parts["train"].chunks([2]))[0])
 
     def initial(self, stream: Stream) -> Points:
         """See `Problem`: the module as `make` initialises it, under the seed of `stream`."""
@@ -104,9 +104,17 @@ class Classification(Problem):
         return Points(fresh.theta.to(self.device), {n: b.to(self.device) for n, b in fresh.buffers.items()})
 
     def batch_sizes(self, batch_size: int) -> list[int]:
-        """See `Problem`: the last minibatch is short where the sizes do not divide."""
-        full, rest = divmod(len(self._parts["train"]), batch_size)
-        return [batch_size] * full + ([rest] if rest else [])
+        """See `Problem`: the last minibatch is short where the sizes do not divide.
+
+        With BatchNorm, which makes no statistics of a single example, a last one goes with the minibatch before.
+        """
+        return self._divide(len(self._parts["train"]), batch_size)
+
+    def _divide(self, examples: int, size: int) -> list[int]:
+        full, rest = divmod(examples, size)
+        if rest == 1 and full and self.module.norms:
+            return [size] * (full - 1) + [size + 1]
+        return [size] * full + ([rest] if rest else [])
 
     def batches(self, streams: Sequence[Stream], epoch: int, batch_size: int) -> Iterator[Batch]:
         """See `Problem`: a fresh permutation per point and epoch, from the stream's child ("order", epoch)."""
@@ -139,9 +147,7 @@ class Classification(Problem):
         arrays = [draw(s.child(what, epoch).generator()) for s in streams]
         return torch.from_numpy(np.stack(arrays)).to(self.device)
 
-    def loss(
-        self, points: Points, batch: Batch, precision: torch.dtype | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def loss(self, points: Points, batch: Batch, precision: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
         """See `Problem`."""
         self.module.switch("train")
         with torch.autocast(self.device.type, dtype=precision, enabled=precision is not None):
@@ -150,7 +156,7 @@ class Classification(Problem):
 
     def _judge(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss [K] and error [K] of outputs [K, B, ...] for targets [K, B]."""
-        error = (outputs.detach().argmax(-1) != targets).to(self.dtype).mean(1)
+        error = (outputs.detach().argmax(-1) != targets).double().mean(1)
         if self._loss is not None:
             return vmap(self._loss)(outputs, targets), error
         nats = F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
@@ -160,20 +166,14 @@ class Classification(Problem):
         """See `Problem`: BatchNorm statistics over un-augmented training data, in order, `eval_batch` at a time."""
         if not self.module.norms:
             return points
+        part = self._parts["train"]
+        sizes = self._divide(self._statistics_size or len(part), self._eval_batch)
         return Points.stack(
             [
-                reestimate(self.module, group, (inputs for inputs, _ in self._statistics_chunks()))
+                reestimate(self.module, group, (inputs for inputs, _ in part.chunks(sizes)))
                 for group in self._groups(points)
             ]
         )
-
-    def _statistics_chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
-        left = self._statistics_size or len(self._parts["train"])
-        for inputs, targets in self._parts["train"].chunks(self._eval_batch):
-            yield inputs[:left], targets[:left]
-            left -= len(inputs)
-            if left <= 0:
-                return
 
     def evaluate(self, points: Points) -> dict[str, Tensor]:
         """See `Problem`: {train,val,test}_{loss,error} over whole splits, and l2_norm of the parameters."""
@@ -187,7 +187,7 @@ class Classification(Problem):
         for name, part in self._parts.items():
             sums = torch.zeros(2, len(points), dtype=torch.float64, device=self.device)
             with torch.no_grad():
-                for inputs, targets in part.chunks(self._eval_batch):
+                for inputs, targets in part.chunks(self._divide(len(part), self._eval_batch)):
                     outputs = self.module(points, inputs, shared=True)
                     judged = self._judge(outputs, targets.expand(len(points), -1))
                     sums += len(targets) * torch.stack(judged).double()
@@ -195,7 +195,7 @@ class Classification(Problem):
         return metrics
 
     def _groups(self, points: Points) -> Iterator[Points]:
-        size = max(1, _ELEMENTS // self.layout.size)
+        size = max(1, _ELEMENTS // max(self.layout.size, self._eval_batch * self.module.widest))
         for i in range(0, len(points), size):
             yield points[i : i + size]
 

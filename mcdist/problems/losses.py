@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from operator import attrgetter
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
 from mcdist.errors import RequestError
 
@@ -16,26 +18,34 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs [B, C], targets [B]) -> the mean loss over the batch, a scalar."""
 
 
-def resolve_loss(name: str) -> Loss | None:
+def resolve_loss(name: str, n_classes: int) -> Loss | None:
     """The loss `package.module:function`; None for cross_entropy, which `Classification` computes itself.
 
-    Raises RequestError where it cannot be imported, or does not give one differentiable number for a batch.
+    Raises RequestError where it cannot be imported, torch.func cannot follow it, or it does not give one
+    differentiable number for a batch of `n_classes` outputs per example.
     """
     if name == "cross_entropy":
         return None
+    loss = _import(name)
+    outputs = torch.zeros(2, 2, n_classes, requires_grad=True)  # of two points, for two examples
+    try:
+        value = vmap(loss)(outputs, torch.zeros(2, 2, dtype=torch.int64))
+    except Exception as error:  # code that is not ours
+        shapes = f"outputs [2, {n_classes}] and targets [2]"
+        raise RequestError(f"loss {name!r} fails on {shapes}: {type(error).__name__}: {error}") from error
+    if not isinstance(value, Tensor) or value.shape != (2,) or not value.requires_grad:
+        got = f"a tensor {list(value.shape[1:])}" if isinstance(value, Tensor) else type(value).__name__
+        raise RequestError(f"loss {name!r} must give one differentiable number for a batch; got {got}")
+    return loss
+
+
+def _import(name: str) -> Loss:
     module, _, attribute = name.partition(":")
     try:
-        loss: Loss = getattr(
-            importlib.import_module(module), attribute
-        )  # a full path, given as such by the user
-    except (ImportError, AttributeError) as error:
-        raise RequestError(f"loss {name!r} cannot be imported: {error}") from error
-    try:
-        value = loss(torch.zeros(2, 3, requires_grad=True), torch.tensor([0, 1]))
-    except Exception as error:
-        raise RequestError(f"loss {name!r} fails on outputs [2, 3] and targets [2]: {error}") from error
-    if not isinstance(value, Tensor) or value.ndim != 0 or not value.requires_grad:
+        loss: Loss = attrgetter(attribute)(importlib.import_module(module))
+    except Exception as error:  # whatever the module's own code raises
         raise RequestError(
-            f"loss {name!r} must give one differentiable number for a batch; got {value!r:.60}"
-        )
+            f"loss {name!r} cannot be imported ({type(error).__name__}: {error}); "
+            "expected cross_entropy, or package.module:function, installed or on PYTHONPATH"
+        ) from error
     return loss

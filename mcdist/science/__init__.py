@@ -1,0 +1,1 @@
+"""The mathematics, on tensors: points in weight space, their training, paths between them."""

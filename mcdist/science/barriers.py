@@ -26,8 +26,8 @@ def barrier(t: Tensor, s: Tensor, m: Tensor) -> dict[str, float]:
         "mean": m.mean(),
         "integral": torch.trapezoid(m, s),
         "argmax_t": t[m.argmax()],
-        # at the ends the deviation is 0 by definition, which rounding would not give
-        "barrier_linear": (m - ((1.0 - t) * a + t * b)).max().clamp(min=0.0),
+        # lerp, unlike (1 - t) a + t b, is exact at both ends and between equal ends: no barrier made of rounding
+        "barrier_linear": (m - torch.lerp(a, b, t)).max(),
         "barrier_mean": top - 0.5 * (a + b),
         "barrier_max": top - torch.maximum(a, b),
     }

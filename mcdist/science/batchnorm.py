@@ -36,9 +36,7 @@ def reestimate(module: StackedModule, points: Points, batches: Iterable[Tensor])
             for inputs in batches:
                 seen += inputs.shape[0]
                 for norm in module.norms:
-                    norm.momentum = (
-                        inputs.shape[0] / seen
-                    )  # 1 on the first batch: whatever was there is forgotten
+                    norm.momentum = inputs.shape[0] / seen  # 1 on the first batch: whatever was there is forgotten
                 module(settled, inputs, shared=True)
     finally:
         for norm, momentum in zip(module.norms, momenta, strict=True):

@@ -46,6 +46,6 @@ class Layout:
         lead = theta.shape[:-1]
         pieces: Sequence[Tensor] = theta.split(self.sizes, dim=-1)
         return {
-            name: piece.reshape(*lead, *shape)
+            name: piece.reshape((*lead, *shape))
             for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
         }

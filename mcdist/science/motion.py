@@ -76,10 +76,7 @@ class CurveBends(Motion):
     def begin_epoch(self, epoch: int, steps: int) -> None:
         """See `Motion`: t and c_j(t) of the whole epoch at once, [K, steps, draws, n + 2]."""
         t = torch.stack(
-            [
-                torch.from_numpy(s.child("t", epoch).generator().random((steps, self.draws)))
-                for s in self.streams
-            ]
+            [torch.from_numpy(s.child("t", epoch).generator().random((steps, self.draws))) for s in self.streams]
         )
         c = self.family.coefficients(t, self.controls.shape[1])
         self._coefficients = c.to(self.controls.device, self.controls.dtype)

@@ -33,9 +33,7 @@ class Points:
     def at(self, theta: Tensor) -> Points:
         """Other parameters [T, P] with the buffers of the first point repeated T times."""
         T = theta.shape[0]
-        return Points(
-            theta, {name: b[:1].expand(T, *b.shape[1:]).clone() for name, b in self.buffers.items()}
-        )
+        return Points(theta, {name: b[:1].expand(T, *b.shape[1:]).clone() for name, b in self.buffers.items()})
 
     @classmethod
     def stack(cls, points: Sequence[Points]) -> Points:

@@ -10,7 +10,11 @@ __all__ = ["SCHEDULES", "Constant", "Cosine", "Piecewise", "Schedule", "Step"]
 
 
 class Schedule(ABC):
-    """m(progress): the rate is lr * m(epoch / epochs), set at the beginning of each epoch (epoch from 0)."""
+    """m(progress): the rate is lr * m(epoch / epochs), set at the beginning of each epoch, epochs counted from 0."""
+
+    def at(self, epoch: int, epochs: int) -> float:
+        """The multiplier in an epoch (from 0) of so many."""
+        return self(epoch / epochs)
 
     @abstractmethod
     def __call__(self, progress: float) -> float:
@@ -49,9 +53,16 @@ class Step(Schedule):
 
 @dataclass(frozen=True)
 class Piecewise(Schedule):
-    """1 until half, linear down to `floor` at 90 %, `floor` after (Garipov et al. 2018: floor 0.01)."""
+    """1 until half, linear down to `floor` at 90 %, `floor` after (Garipov et al. 2018: floor 0.01).
+
+    Their public code counts epochs from 1, and so does this schedule: in the last epoch progress is 1.
+    """
 
     floor: float = 0.01
+
+    def at(self, epoch: int, epochs: int) -> float:
+        """See `Schedule`."""
+        return self((epoch + 1) / epochs)
 
     def __call__(self, progress: float) -> float:
         """See `Schedule`."""

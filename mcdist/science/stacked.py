@@ -33,48 +33,74 @@ class StackedModule:
         trainable = {n: p for n, p in self.module.named_parameters() if p.requires_grad}
         self.layout = Layout.of(trainable)
         self.norms = [m for m in self.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        for norm in self.norms:
+            norm.register_forward_pre_hook(self._full_precision)
         self._state_names = self._names_of_state(trainable)
         self.random = False  # set by `probe`
+        self.widest = 0  # set by `probe`
         self._mode: Mode | None = None
         self._pointwise = convolutional(self.module) and device.type == "cpu"
 
+    def _full_precision(self, norm: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+        """Under autocast BatchNorm gets its input in bfloat16, which under vmap does not go with float32 statistics."""
+        return (args[0].to(self.dtype),)
+
     def _names_of_state(self, trainable: Mapping[str, Tensor]) -> dict[str, tuple[str, str]]:
-        """For each key of the state_dict: ("theta" or "buffers", name there); tied weights share a name."""
-        by_identity = {id(p): n for n, p in trainable.items()}
-        names: dict[str, tuple[str, str]] = {}
-        for key, tensor in self.module.state_dict(keep_vars=True).items():
-            kind = "theta" if id(tensor) in by_identity else "buffers"
-            names[key] = (kind, by_identity.get(id(tensor), key))
-        return names
+        """For each key of the state_dict: ("theta" or "buffers", name there); tied tensors share a name."""
+        known = {id(p): ("theta", n) for n, p in trainable.items()}
+        tensors = self.module.state_dict(keep_vars=True)
+        return {key: known.setdefault(id(tensor), ("buffers", key)) for key, tensor in tensors.items()}
+
+    def _carried(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What of a state_dict goes into the buffers of a point."""
+        return {name: state[name] for kind, name in self._state_names.values() if kind == "buffers"}
 
     def probe(self, inputs: Tensor) -> None:
-        """Find out on two copies of two examples whether torch.func can follow the module, and whether it is random.
+        """Find out on a few examples whether torch.func can follow the module at two points at once.
 
-        inputs: [2, ...]. Raises RequestError with the reason where it cannot.
+        Learns on the way whether it draws random numbers in train mode (`random`), and the most elements that one of
+        its modules gives for one example (`widest`). inputs: [B, ...]. Raises RequestError with the reason where
+        torch.func cannot follow, or where random numbers are drawn in eval mode too.
         """
         one = self.take()
-        two = Points(one.theta.repeat(2, 1), {n: b.repeat_interleave(2, 0) for n, b in one.buffers.items()})
+        two = Points.stack([one, one])
+
+        def measure(module: nn.Module, args: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                self.widest = max(self.widest, output.numel() // len(inputs))
+
+        hooks = [module.register_forward_hook(measure) for module in self.module.modules()]
         try:
-            self.switch("train")
+            self.random = self._draws("train", two, inputs)
+            if self.random and self._draws("statistics", two, inputs):
+                name = type(self.module).__name__
+                raise RequestError(f"the forward of {name} draws random numbers in eval mode: its loss is no number")
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _draws(self, mode: Mode, points: Points, inputs: Tensor) -> bool:
+        """Whether the forward in this mode draws random numbers. Raises RequestError where it cannot be stacked."""
+        self.switch(mode)
+        try:
             with torch.no_grad():
-                self._stacked(two, inputs, shared=True)
-        except RuntimeError as error:
-            if "randomness" not in str(error):
-                raise RequestError(
-                    f"the forward of {type(self.module).__name__} does what torch.func cannot follow: "
-                    f"{str(error).strip().splitlines()[0]} (no .item(), no data-dependent branches, no in-place "
-                    "change of a constant by a weight)"
-                ) from error
-            self.random = True
+                self._stacked(points, inputs, shared=True)
+        except Exception as error:  # whatever code that is not ours raises
+            if "randomness" in str(error):
+                return True
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise RequestError(
+                f"the forward of {type(self.module).__name__} does what torch.func cannot follow: {reason} "
+                "(no .item(), no data-dependent branches, no in-place change of a constant by a weight)"
+            ) from error
+        return False
 
     def take(self) -> Points:
         """The module's own present weights as one point (K = 1), copied."""
         state = self.module.state_dict()
-        theta = self.layout.flatten(
-            {n: p.detach() for n, p in self.module.named_parameters() if p.requires_grad}
-        )
-        carried = [key for key, (kind, _) in self._state_names.items() if kind == "buffers"]
-        return Points(theta[None].clone(), {key: state[key].detach().clone()[None] for key in carried})
+        theta = self.layout.flatten({n: p.detach() for n, p in self.module.named_parameters() if p.requires_grad})
+        buffers = {name: b.detach().clone()[None] for name, b in self._carried(state).items()}
+        return Points(theta[None].clone(), buffers)
 
     def state(self, points: Points, k: int) -> dict[str, Tensor]:
         """Point k as the module's state_dict, on the CPU."""
@@ -87,14 +113,19 @@ class StackedModule:
 
     def point(self, state: Mapping[str, Tensor]) -> Points:
         """The point (K = 1) of a state_dict. Raises RequestError where it does not fit the module."""
-        missing = [key for key in self._state_names if key not in state]
-        if missing or len(state) != len(self._state_names):
-            extra = [key for key in state if key not in self._state_names]
+        own = self.module.state_dict()
+        missing = [key for key in own if key not in state]
+        extra = [key for key in state if key not in own]
+        if missing or extra:
             raise RequestError(f"these weights are not the model's: missing {missing}, unknown {extra}")
-        theta = self.layout.flatten({n: state[n] for n in self.layout.names})
-        carried = [key for key, (kind, _) in self._state_names.items() if kind == "buffers"]
-        buffers = {key: state[key].to(self.device)[None].clone() for key in carried}
-        return Points(theta.to(self.device, self.dtype)[None], buffers)
+        for key, tensor in own.items():
+            if state[key].shape != tensor.shape:
+                raise RequestError(
+                    f"these weights are not the model's: {key} is {list(state[key].shape)}, not {list(tensor.shape)}"
+                )
+        theta = self.layout.flatten(state).to(self.device, self.dtype)
+        buffers = {name: b.to(own[name], copy=True)[None] for name, b in self._carried(state).items()}
+        return Points(theta[None], buffers)
 
     def switch(self, mode: Mode) -> None:
         """Put the module in train or eval mode; "statistics" has BatchNorm alone in train mode."""

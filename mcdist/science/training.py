@@ -56,25 +56,29 @@ def train(
 
     Each step: loss and gradient g at the place theta [K, P]; g += weight_decay * theta (at the place: on phi(t) for a
     curve, not on its bends); state -= step(pull(g)). Decoupled decay pulls lr * weight_decay * theta instead.
-    A point whose loss is not finite goes on unharmed by others and harming none; it is named in `diverged`.
+    A point whose loss is not finite, or whose weights are not at the end, is named in `diverged`; it goes on, and
+    harms no other.
     """
     K = len(streams)
     sizes = torch.tensor(problem.batch_sizes(recipe.batch_size), dtype=torch.float64)
-    weights = (sizes / sizes.sum())[:, None].to(problem.device, torch.float32)
+    weights = (sizes / sizes.sum())[:, None].to(problem.device, problem.dtype)
     done = Trained(diverged=[None] * K)
     for epoch in range(recipe.epochs):
-        lr = recipe.lr * recipe.schedule(epoch / recipe.epochs)
+        lr = recipe.lr * recipe.schedule.at(epoch, recipe.epochs)
         # collected on the device, read once per epoch: a training step never waits for the host
-        losses = torch.empty(len(sizes), K, device=problem.device, dtype=torch.float32)
+        losses = torch.empty(len(sizes), K, device=problem.device, dtype=problem.dtype)
         errors = torch.empty_like(losses)
         motion.begin_epoch(epoch, len(sizes))
         for step, batch in enumerate(problem.batches(streams, epoch, recipe.batch_size)):
             losses[step], errors[step] = _step(problem, motion, buffers, recipe, lr, step, batch)
-        _note_divergence(done, losses, epoch * len(sizes))
+        _note_divergence(done, losses.isfinite(), epoch * len(sizes))
         loss, error = (losses * weights).sum(0).tolist(), (errors * weights).sum(0).tolist()
         done.history.append(Epoch(epoch + 1, _numbers(lr, K), loss, error))
         if None not in done.diverged:
             break
+    # the last step's harm is seen by no loss
+    last = recipe.epochs * len(sizes) - 1
+    _note_divergence(done, motion.state.isfinite().flatten(1).all(1)[None], last)
     return done
 
 
@@ -119,10 +123,9 @@ def _numbers(value: PerPoint, K: int) -> list[float]:
     return [float(v) for v in value.flatten().tolist()] if isinstance(value, Tensor) else [value] * K
 
 
-def _note_divergence(done: Trained, losses: Tensor, first_step: int) -> None:
-    """Record the first step of the epoch at which each point's loss [steps, K] was not finite."""
-    bad = ~torch.isfinite(losses)
-    first = bad.int().argmax(0).tolist()
-    for k, any_bad in enumerate(bad.any(0).tolist()):
-        if any_bad and done.diverged[k] is None:
+def _note_divergence(done: Trained, finite: Tensor, first_step: int) -> None:
+    """Record the first step at which each point was not finite: [steps, K], from `first_step` on."""
+    first = finite.int().argmin(0).tolist()
+    for k, fine in enumerate(finite.all(0).tolist()):
+        if not fine and done.diverged[k] is None:
             done.diverged[k] = first_step + first[k]

@@ -113,7 +113,7 @@ def _load(problem: ProblemSpec, datasets: dict[str, Dataset]) -> tuple[ProblemSp
 
 
 def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module) -> Facts:
-    resolve_loss(problem.loss)
+    resolve_loss(problem.loss, data.n_classes)
     if problem.statistics_size is not None and problem.statistics_size > len(data.train):
         raise RequestError(
             f"statistics_size: {problem.statistics_size} is more than the {len(data.train)} training examples"
@@ -157,7 +157,7 @@ def build_problem(spec: ProblemSpec, data: Dataset, device: torch.device) -> Pro
         data,
         device=device,
         dtype=_DTYPES[spec.dtype],
-        loss=resolve_loss(spec.loss),
+        loss=resolve_loss(spec.loss, data.n_classes),
         augment_pad=spec.data.crop_pad if spec.data.augment == "crop_flip" else None,
         eval_batch=spec.eval_batch,
         statistics_size=spec.statistics_size,

@@ -77,9 +77,7 @@ def test_missing_files_are_named_with_their_place_and_a_remedy(tmp_path: Path) -
         load_dataset("mnist", download=True)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"short", idx(np.zeros(9, np.uint8))[:-4], idx(np.full(6, 11, np.uint8))]
-)
+@pytest.mark.parametrize("content", [b"", b"short", idx(np.zeros(9, np.uint8))[:-4], idx(np.full(6, 11, np.uint8))])
 def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
     write_idx(tmp_path, zipped=False)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(content)
@@ -109,9 +107,7 @@ def test_download_happens_when_asked_and_needed(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
-def test_a_failed_download_is_a_wrong_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_failed_download_is_a_wrong_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def fail(self: object) -> None:
         raise OSError("no route")
 
@@ -138,9 +134,7 @@ def write_cifar(root: Path, reader: type, label_key: str, monkeypatch: pytest.Mo
     for field in ("train_list", "test_list"):
         monkeypatch.setattr(reader, field, [[name, put(name, batch)] for name, _ in getattr(reader, field)])
     meta = dict(reader.meta)  # type: ignore[attr-defined]
-    monkeypatch.setattr(
-        reader, "meta", {**meta, "md5": put(meta["filename"], {meta["key"]: ["a", "b", "c"]})}
-    )
+    monkeypatch.setattr(reader, "meta", {**meta, "md5": put(meta["filename"], {meta["key"]: ["a", "b", "c"]})})
     return folder
 
 

@@ -62,8 +62,7 @@ def test_the_test_part_depends_on_the_seed_alone(validation: float, seed: int) -
 @given(small=st.integers(1, 40), large=st.integers(1, 40))
 def test_smaller_training_sets_are_subsets_of_larger_ones(small: int, large: int) -> None:
     few, many = (
-        set(rows(partition(numbered(50, 10), Cut(validation=0.2, train_size=n)).train))
-        for n in sorted((small, large))
+        set(rows(partition(numbered(50, 10), Cut(validation=0.2, train_size=n)).train)) for n in sorted((small, large))
     )
     assert few <= many
 

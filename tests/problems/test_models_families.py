@@ -49,9 +49,7 @@ def test_vmap_over_stacked_networks_equals_each_alone(member: str) -> None:
     for training in (True, False):  # train mode first, so that eval mode sees moved running statistics
         template.train(training)
 
-        def call(
-            p: dict[str, Tensor], b: dict[str, Tensor], batch: Tensor
-        ) -> tuple[Tensor, dict[str, Tensor]]:
+        def call(p: dict[str, Tensor], b: dict[str, Tensor], batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             return functional_call(template, (p, b), (batch,)), b
 
         outputs, buffers = torch.vmap(call)(params, buffers, x)

@@ -21,9 +21,7 @@ def cifar10(folder: Path | None, download: bool = False) -> Source:
     channel. (Some published code has std (0.2023, 0.1994, 0.2010), a mean of per-image deviations.) `folder`
     holds cifar-10-batches-py. Raises RequestError where files are missing (without `download`) or damaged.
     """
-    return _source(
-        "cifar10", "CIFAR10", 10, folder, download, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-    )
+    return _source("cifar10", "CIFAR10", 10, folder, download, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 
 
 def cifar100(folder: Path | None, download: bool = False) -> Source:
@@ -31,9 +29,7 @@ def cifar100(folder: Path | None, download: bool = False) -> Source:
 
     Mean (0.5071, 0.4865, 0.4409) and std (0.2673, 0.2564, 0.2762), those of all training pixels of a channel.
     """
-    return _source(
-        "cifar100", "CIFAR100", 100, folder, download, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-    )
+    return _source("cifar100", "CIFAR100", 100, folder, download, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 
 
 def _source(

@@ -87,9 +87,7 @@ def _remedy(name: str, title: str) -> str:
 def _find(folder: Path, title: str) -> list[Path] | None:
     """The four files, in the order of FILES, from the first place that holds them all."""
     for place in (folder / title / "raw", folder):
-        found = [
-            next((p for p in (place / file, place / f"{file}.gz") if p.is_file()), None) for file in FILES
-        ]
+        found = [next((p for p in (place / file, place / f"{file}.gz") if p.is_file()), None) for file in FILES]
         paths = [path for path in found if path is not None]
         if len(paths) == len(FILES):
             return paths
@@ -103,9 +101,7 @@ def _download(name: str, title: str, folder: Path) -> None:
         getattr(torchvision.datasets, title)(str(folder), download=True)
     except (OSError, RuntimeError) as error:
         cause = " ".join(str(error).split())
-        raise RequestError(
-            f"data {name!r}: download into {folder} failed ({cause}); {_remedy(name, title)}"
-        ) from error
+        raise RequestError(f"data {name!r}: download into {folder} failed ({cause}); {_remedy(name, title)}") from error
 
 
 def _read(path: Path, name: str) -> npt.NDArray[np.uint8]:
@@ -122,9 +118,7 @@ def _read(path: Path, name: str) -> npt.NDArray[np.uint8]:
         raise RequestError(f"data {name!r}: {path} is not a readable idx file ({error})") from error
     holds = TRAIN_LABELS.get(hashlib.sha256(content).hexdigest(), name)
     if holds != name:
-        raise RequestError(
-            f"data {name!r}: {path} holds the labels of {holds!r}; ask for {holds!r}, or fix root"
-        )
+        raise RequestError(f"data {name!r}: {path} holds the labels of {holds!r}; ask for {holds!r}, or fix root")
     return array
 
 

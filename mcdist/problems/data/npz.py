@@ -34,13 +34,9 @@ def npz(path: Path, name: str) -> Source:
     train = _split(arrays, "train", name)
     test = _split(arrays, "test", name) if "x_test" in arrays or "y_test" in arrays else None
     if test is not None and test.inputs.shape[1:] != train.inputs.shape[1:]:
-        raise _wrong(
-            name, f"x_test is {_form(test.inputs)}, x_train is {_form(train.inputs)}", "the same shape"
-        )
+        raise _wrong(name, f"x_test is {_form(test.inputs)}, x_train is {_form(train.inputs)}", "the same shape")
     if test is not None and test.inputs.dtype != train.inputs.dtype:
-        raise _wrong(
-            name, f"x_test is {_form(test.inputs)}, x_train is {_form(train.inputs)}", "the same type"
-        )
+        raise _wrong(name, f"x_test is {_form(test.inputs)}, x_train is {_form(train.inputs)}", "the same type")
     n_classes = 1 + max(int(split.targets.max()) for split in (train, test) if split is not None)
     if n_classes < 2:
         raise _wrong(name, "y_train holds one class", "labels 0 .. n_classes - 1 of at least two classes")
@@ -108,12 +104,7 @@ def _split(arrays: dict[str, Array], part: str, name: str) -> Split:
         raise _wrong(name, f"x_{part} is {_form(inputs)}, channels last", "channels first, [N, C, H, W]")
     if inputs.size == 0 or not np.isfinite(inputs).all():
         raise _wrong(name, f"x_{part} is {_form(inputs)}, empty or not finite", "finite numbers")
-    if (
-        targets.dtype.kind not in "iu"
-        or targets.ndim != 1
-        or len(targets) != len(inputs)
-        or targets.min() < 0
-    ):
+    if targets.dtype.kind not in "iu" or targets.ndim != 1 or len(targets) != len(inputs) or targets.min() < 0:
         raise _wrong(name, f"y_{part} is {_form(targets)}", f"integers from 0 of shape [{len(inputs)}]")
     return Split(inputs[:, None] if inputs.ndim == 3 else inputs, targets.astype(np.int64))
 
@@ -129,8 +120,6 @@ def _constants(
         got = np.atleast_1d(arrays.get(field, np.empty(0)))
         ok = got.dtype.kind in "iuf" and got.shape in ((1,), (channels,)) and np.isfinite(got).all()
         if not ok or (field == "std" and (got <= 0).any()):
-            raise _wrong(
-                name, f"{field} is {got.tolist()}", f"mean and std > 0, each 1 or {channels} finite numbers"
-            )
+            raise _wrong(name, f"{field} is {got.tolist()}", f"mean and std > 0, each 1 or {channels} finite numbers")
         values.append(tuple(np.broadcast_to(got, (channels,)).astype(float).tolist()))
     return values[0], values[1]

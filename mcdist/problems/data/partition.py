@@ -113,9 +113,7 @@ def _held_out(field: str, fraction: float, n: int) -> int:
 
 def _at_most(field: str, size: int, available: int, name: str) -> int:
     if size > available:
-        raise RequestError(
-            f"data {name!r}: {field} is {size}, allowed: at most {available}, which is all there is"
-        )
+        raise RequestError(f"data {name!r}: {field} is {size}, allowed: at most {available}, which is all there is")
     return size
 
 
@@ -133,8 +131,7 @@ def _scaling(source: Source, mean: tuple[float, ...], std: tuple[float, ...]) ->
     origin = "given" if source.mean is not None else "of the training part"
     numbers = [", ".join(f"{v:.6g}" for v in values) for values in (mean, std)]
     return (
-        f"Network input = (raw / {source.divisor:g} - mean) / std, "
-        f"mean ({numbers[0]}), std ({numbers[1]}), {origin}."
+        f"Network input = (raw / {source.divisor:g} - mean) / std, mean ({numbers[0]}), std ({numbers[1]}), {origin}."
     )
 
 

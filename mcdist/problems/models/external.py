@@ -23,24 +23,16 @@ def from_torchvision(name: str, args: Mapping[str, object], n_classes: int) -> n
     """
     import torchvision.models  # takes seconds to import
 
-    allowed = torchvision.models.list_models(
-        module=torchvision.models
-    )  # others would download their backbones
+    allowed = torchvision.models.list_models(module=torchvision.models)  # others would download their backbones
     if name not in allowed:
         raise RequestError(unknown_name("model of torchvision", name, allowed))
     fixed = [key for key in ("weights", "num_classes") if key in args]
     if fixed:
-        raise RequestError(
-            f"model 'torchvision:{name}': argument {fixed[0]!r} is set by mcdist, leave it out"
-        )
-    return _call(
-        f"torchvision:{name}", torchvision.models.get_model, name, weights=None, num_classes=n_classes, **args
-    )
+        raise RequestError(f"model 'torchvision:{name}': argument {fixed[0]!r} is set by mcdist, leave it out")
+    return _call(f"torchvision:{name}", torchvision.models.get_model, name, weights=None, num_classes=n_classes, **args)
 
 
-def from_factory(
-    name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int
-) -> nn.Module:
+def from_factory(name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
     """The module that the factory `name` = "package.module:factory" returns for `args`.
 
     input_shape, n_classes and num_classes are added where the factory's signature names them. Raises

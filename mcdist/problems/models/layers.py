@@ -37,9 +37,7 @@ def activation_layer(name: str) -> nn.Module:
 def image_channels(input_shape: tuple[int, ...], model: str) -> int:
     """C of an image shape (C, H, W). Raises RequestError for any other shape."""
     if len(input_shape) != 3:
-        raise RequestError(
-            f"model {model!r}: input shape is {input_shape}, allowed: images (channels, height, width)"
-        )
+        raise RequestError(f"model {model!r}: input shape is {input_shape}, allowed: images (channels, height, width)")
     return input_shape[0]
 
 

@@ -49,9 +49,7 @@ class ModelInfo:
     n_buffers: int
 
 
-def build_model(
-    name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int
-) -> nn.Module:
+def build_model(name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
     """The module [B, *input_shape] -> [B, n_classes] of that name, initialised from torch's generator.
 
     `name` is in MODELS, or torchvision:NAME, or package.module:factory. Raises RequestError for an unknown
@@ -66,9 +64,7 @@ def build_model(
     raise RequestError(unknown_name("model", name, MODELS, also=", torchvision:NAME, package.module:factory"))
 
 
-def describe_model(
-    name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int
-) -> ModelInfo:
+def describe_model(name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int) -> ModelInfo:
     """Sizes of a model, without memory for its weights; raises RequestError as `check_model` does."""
     model = check_model(name, args, input_shape, n_classes)
     return ModelInfo(
@@ -77,9 +73,7 @@ def describe_model(
     )
 
 
-def check_model(
-    name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int
-) -> nn.Module:
+def check_model(name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
     """The model on torch's meta device, once two examples went through it in train mode: shapes, no numbers.
 
     Raises RequestError as `build_model` does, and for a model that cannot take `input_shape` or does not
@@ -94,15 +88,11 @@ def check_model(
         raise RequestError(f"model {name!r}: fails on inputs of shape {input_shape}: {error}") from error
     if not isinstance(output, Tensor) or output.shape != (2, n_classes):
         got = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise RequestError(
-            f"model {name!r}: returns {got} for a batch of 2, allowed: a tensor [2, {n_classes}]"
-        )
+        raise RequestError(f"model {name!r}: returns {got} for a batch of 2, allowed: a tensor [2, {n_classes}]")
     return model
 
 
-def _on_meta(
-    name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int
-) -> nn.Module:
+def _on_meta(name: str, args: Mapping[str, object], input_shape: tuple[int, ...], n_classes: int) -> nn.Module:
     try:
         with torch.device("meta"):
             return build_model(name, args, input_shape, n_classes).to("meta")

@@ -79,9 +79,7 @@ def _resnet(input_shape: tuple[int, ...], n_classes: int, depth: int) -> nn.Modu
     channels = 16
     for stage, (width, stride) in enumerate(((16, 1), (32, 2), (64, 2)), start=1):
         first = _Unit(channels, width, stride)
-        parts.append(
-            (f"stage{stage}", nn.Sequential(first, *(_Unit(width, width, 1) for _ in range(units - 1))))
-        )
+        parts.append((f"stage{stage}", nn.Sequential(first, *(_Unit(width, width, 1) for _ in range(units - 1)))))
         channels = width
     network = nn.Sequential(OrderedDict([*parts, *head(channels, n_classes)]))
     he_init(network)

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from mcdist.science.paths.family import PathFamily
 
-__all__ = ["arclength", "gram"]
+__all__ = ["arclength", "fraction", "gram"]
 
-_NODES = 24  # Gauss-Legendre nodes per smooth piece: |phi'| of a quadratic to 1e-10 unless it nearly stops
+_NODES = 24  # Gauss-Legendre nodes per piece
+_PIECES = 32  # at least so many pieces: a curve that nearly stops inside one errs by that one's small length alone
 
 
 def gram(controls: Tensor) -> Tensor:
@@ -19,18 +20,20 @@ def gram(controls: Tensor) -> Tensor:
     Velocities sum to 0, so |phi'(t)|^2 = c'(t)^T G c'(t) with this G: lengths cost nothing that grows with P once it
     is known. Differences to theta_0 are taken first, since weights far from the origin would cancel.
     """
-    offsets = (controls - controls[:1]).double()
+    controls = controls.double()
+    offsets = controls - controls[:1]
     return (offsets @ offsets.T).cpu()
 
 
 def arclength(family: PathFamily, controls: Tensor, t: Tensor) -> Tensor:
     """Length of the path from 0 to t: [T], float64, for increasing t [T] and control points [M, P].
 
-    int_0^t |phi'(u)| du by Gauss-Legendre quadrature on every interval between neighbouring t and kinks.
+    int_0^t |phi'(u)| du by Gauss-Legendre quadrature on every interval between neighbouring t, kinks and a grid.
     """
     G, M = gram(controls), controls.shape[0]
     t = t.double().cpu()
-    knots = torch.unique(torch.cat([t, family.breaks(M)]))
+    grid = torch.linspace(0.0, 1.0, _PIECES + 1, dtype=torch.float64)
+    knots = torch.unique(torch.cat([t, family.breaks(M), grid]))
     x, w = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(_NODES))
     half = (knots[1:] - knots[:-1])[:, None] / 2
     u = (knots[:-1, None] + knots[1:, None]) / 2 + half * x
@@ -38,3 +41,12 @@ def arclength(family: PathFamily, controls: Tensor, t: Tensor) -> Tensor:
     speed = torch.einsum("...i,ij,...j->...", c, G, c).clamp(min=0.0).sqrt()
     total = torch.cat([torch.zeros(1, dtype=torch.float64), ((speed * w).sum(1) * half[:, 0]).cumsum(0)])
     return total[torch.searchsorted(knots, t)]
+
+
+def fraction(family: PathFamily, controls: Tensor, t: Tensor) -> Tensor:
+    """s(t): [T], float64, the length of the path from 0 to t over the whole; s = t on a path of length 0.
+
+    For increasing t [T] that ends with 1, and control points [M, P].
+    """
+    reached = arclength(family, controls, t)
+    return reached / reached[-1] if reached[-1] > 0 else t.double().cpu()

@@ -33,8 +33,13 @@ class PathFamily(ABC):
         return torch.tensor([0.0, 1.0], dtype=torch.float64)
 
     def at(self, controls: Tensor, t: Tensor) -> Tensor:
-        """phi(t): [T, P] from control points [M, P] and t [T]; t = 0 and t = 1 give the ends bit for bit."""
-        theta = self.coefficients(t.double(), controls.shape[0]).to(controls) @ controls
+        """phi(t): [T, P] from control points [M, P] and t [T]; t = 0 and t = 1 give the ends bit for bit.
+
+        t may be of any type and on any device: the coefficients are computed in float64 from it and rounded once, to
+        the type of the control points, which is that of the result.
+        """
+        t = t.to(controls.device, torch.float64)
+        theta = self.coefficients(t, controls.shape[0]).to(controls.dtype) @ controls
         theta[t == 0.0] = controls[0]
         theta[t == 1.0] = controls[-1]
         return theta

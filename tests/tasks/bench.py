@@ -1,0 +1,96 @@
+"""A bench without a store: results of tasks in a dictionary, the digits, a few epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+
+from mcdist.problems.data import Dataset, load_dataset
+from mcdist.science.problem import Problem
+from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.sections import PathSpec, ProfileSpec
+from mcdist.spec.tasks import EndpointTask, PathTask, ProfileTask
+from mcdist.store.schemas import TABLES
+from mcdist.tasks.problems import build_problem
+from mcdist.tasks.registry import KINDS
+from mcdist.tasks.work import Item, Outcome, Result, Stored
+
+SGD = {"epochs": 3, "lr": 0.1, "batch_size": 32, "schedule": "cosine"}
+
+
+@cache
+def digits() -> Dataset:
+    """A part of the digits, with a validation split."""
+    return load_dataset("digits", train_size=150, test_size=60, validation=0.05)
+
+
+def problem_spec(*, batch_norm: bool = False, dtype: str = "float32", **options: Any) -> ProblemSpec:
+    """A small perceptron on the digits."""
+    model = {"name": "mlp", "args": {"hidden": [12], "batch_norm": batch_norm}}
+    return ProblemSpec.model_validate({"data": "digits", "model": model, "dtype": dtype} | options)
+
+
+class DictBench:
+    """See `Bench`. Does tasks, and keeps what they give."""
+
+    def __init__(self) -> None:
+        self.results: dict[str, Result] = {}
+        self._problems: dict[str, Problem] = {}
+
+    def problem(self, spec: ProblemSpec) -> Problem:
+        key = spec.model_dump_json()
+        if key not in self._problems:
+            self._problems[key] = build_problem(spec, digits(), torch.device("cpu"))
+        return self._problems[key]
+
+    def stored(self, task_id: str) -> Stored:
+        return Stored(self.results[task_id].tensors, self.results[task_id].about)
+
+    def do(self, kind: str, items: Sequence[Item]) -> list[Outcome]:
+        outcomes = KINDS[kind](items, self)
+        assert len(outcomes) == len(items)
+        for item, outcome in zip(items, outcomes, strict=True):
+            if isinstance(outcome, Result):
+                self.results[item.id] = outcome
+        return outcomes
+
+    def row(self, task_id: str, table: str) -> dict[str, Any]:
+        """The only row of a task in a table."""
+        (row,) = self.results[task_id].rows[table]
+        return row
+
+
+def endpoint(problem: ProblemSpec, seed: int, name: str | None = None, **train: Any) -> Item:
+    spec = EndpointTask(problem=problem, train=SGD | train, seed=seed)
+    return Item(name or f"end{seed}", spec, ())
+
+
+def path(problem: ProblemSpec, name: str, pair: tuple[str, str], **said: Any) -> Item:
+    return Item(name, PathTask(problem=problem, path=PathSpec.model_validate(said)), pair)
+
+
+def profile(problem: ProblemSpec, of: str, points: int = 11) -> Item:
+    return Item(f"profile of {of}", ProfileTask(problem=problem, profile=ProfileSpec(points=points)), (of,))
+
+
+def assert_close(row: dict[str, Any], expected: dict[str, Any], rel: float) -> None:
+    """Two rows agree: reals to `rel`, everything else exactly."""
+    assert row.keys() == expected.keys()
+    for name, value in expected.items():
+        assert row[name] == (pytest.approx(value, rel=rel) if isinstance(value, float) else value), name
+
+
+def assert_rows_fit(result: Result) -> None:
+    """Every key of a row is a column of its table, and every value of its type; the store adds the table's keys."""
+    for table, rows in result.rows.items():
+        schema = TABLES[table].schema
+        keys = {column.name for column in TABLES[table].keys}
+        for row in rows:
+            assert set(row) <= set(schema.names) - keys, table
+            for name, value in row.items():
+                kinds = {"string": str, "int64": int, "double": float, "bool": bool}
+                assert value is None or type(value) is kinds[str(schema.field(name).type)], (table, name, value)

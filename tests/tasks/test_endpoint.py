@@ -1,0 +1,97 @@
+"""Task kind `endpoint`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mcdist.errors import Diverged
+from mcdist.problems.models import build_model
+from mcdist.tasks.endpoint import problem_columns
+from mcdist.tasks.work import Result
+
+from .bench import DictBench, assert_close, assert_rows_fit, digits, endpoint, problem_spec
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_rows_fit_their_tables(batch_norm: bool) -> None:
+    problem, bench = problem_spec(batch_norm=batch_norm), DictBench()
+    for outcome in bench.do("endpoint", [endpoint(problem, 0), endpoint(problem, 1, lr=0.05)]):
+        assert isinstance(outcome, Result)
+        assert set(outcome.rows) == {"endpoints", "history"}
+        assert_rows_fit(outcome)
+    row = bench.row("end1", "endpoints")
+    said = {"endpoint_id": "end1", "problem": "digits/mlp", "dataset": "digits", "model": "mlp", "seed": 1}
+    said |= {"epochs": 3, "optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.0, "batch_size": 32}
+    assert said.items() <= (row | {"schedule": "cosine"}).items()
+    assert row["n_params"] == 64 * 12 + 12 + 12 * 10 + 10 + (24 if batch_norm else 0)
+    history = bench.results["end1"].rows["history"]
+    assert [h["epoch"] for h in history] == [1, 2, 3]
+    assert [h["lr"] for h in history] == pytest.approx([0.05, 0.0375, 0.0125], rel=1e-6)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_weights_are_a_plain_modules_and_give_the_row(batch_norm: bool) -> None:
+    problem, bench = problem_spec(batch_norm=batch_norm), DictBench()
+    bench.do("endpoint", [endpoint(problem, 0), endpoint(problem, 1)])
+    data = digits()
+    model = build_model(problem.model.name, problem.model.args, data.input_shape, data.n_classes)
+    model.load_state_dict(dict(bench.results["end1"].tensors))
+    model.eval()
+    row = bench.row("end1", "endpoints")
+    for name, split in (("train", data.train), ("val", data.validation), ("test", data.test)):
+        assert split is not None
+        x, y = torch.from_numpy(split.inputs / data.divisor).float(), torch.from_numpy(split.targets)
+        with torch.no_grad():
+            outputs = model(x)
+        assert row[f"{name}_loss"] == pytest.approx(float(F.cross_entropy(outputs, y)), rel=1e-5)
+        assert row[f"{name}_error"] == pytest.approx(float((outputs.argmax(1) != y).double().mean()), abs=1e-12)
+    flat = torch.cat([p.detach().flatten() for p in model.parameters()])
+    assert row["l2_norm"] == pytest.approx(float(flat.norm()), rel=1e-6)
+
+
+def test_a_seed_means_the_same_start_and_order_under_every_rate() -> None:
+    """With rates next to 0, two settings of one seed stay together and two seeds do not."""
+    problem, bench = problem_spec(dtype="float64"), DictBench()
+    near = {"schedule": "constant", "epochs": 1}
+    items = [endpoint(problem, 0, "a", lr=1e-9, **near), endpoint(problem, 0, "b", lr=2e-9, **near)]
+    bench.do("endpoint", [*items, endpoint(problem, 1, "c", lr=1e-9, **near)])
+    a, b, c = (bench.results[name].rows["history"][0]["train_loss"] for name in "abc")
+    assert a == pytest.approx(b, abs=1e-6)
+    assert a != pytest.approx(c, abs=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_a_pack_gives_what_each_task_gives_alone(optimizer: str) -> None:
+    problem = problem_spec(dtype="float64")
+    items = [
+        endpoint(problem, seed, optimizer=optimizer, lr=lr, weight_decay=decay)
+        for seed, lr, decay in ((0, 0.01, 0.0), (1, 0.02, 1e-2), (2, 0.01, 1e-3))
+    ]
+    together = DictBench()
+    together.do("endpoint", items)
+    for item in items:
+        alone = DictBench()
+        alone.do("endpoint", [item])
+        for name, tensor in alone.results[item.id].tensors.items():
+            assert torch.allclose(together.results[item.id].tensors[name], tensor, rtol=0, atol=1e-9), name
+        assert_close(together.row(item.id, "endpoints"), alone.row(item.id, "endpoints"), rel=1e-9)
+
+
+def test_a_diverging_member_fails_alone_with_its_step() -> None:
+    problem, bench = problem_spec(), DictBench()
+    fine, failed = bench.do("endpoint", [endpoint(problem, 0), endpoint(problem, 1, lr=1e30)])
+    assert isinstance(fine, Result)
+    assert isinstance(failed, Diverged)
+    assert failed.step is not None
+    assert f"not finite at step {failed.step} (epoch 1)" in str(failed)
+    assert "end1" not in bench.results
+
+
+def test_an_npz_file_is_named_by_its_content() -> None:
+    spec = problem_spec()
+    data = spec.data.model_copy(update={"name": "npz:f", "digest": "0123456789abcdef"})
+    spec = spec.model_copy(update={"data": data})
+    assert problem_columns(spec) == {"problem": "npz:0123456789ab/mlp", "dataset": "npz:f", "model": "mlp"}

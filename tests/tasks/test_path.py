@@ -1,0 +1,213 @@
+"""Task kinds `path` and `profile`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mcdist.errors import Diverged
+from mcdist.problems.models import build_model
+from mcdist.science.paths import FAMILIES
+from mcdist.spec.problem import ProblemSpec
+from mcdist.tasks import profile as module
+from mcdist.tasks.path import load_path
+from mcdist.tasks.work import Result
+
+from .bench import SGD, DictBench, assert_close, assert_rows_fit, digits, endpoint, path, problem_spec, profile
+
+ENDS = ("end0", "end1")
+KINDS: dict[str, dict[str, Any]] = {
+    "linear": {"kind": "linear"},
+    "bezier": {"kind": "bezier", "train": SGD},
+    "bezier2": {"kind": "bezier", "bends": 2, "draws": 2, "train": SGD},
+    "chain": {"kind": "chain", "bends": 2, "train": SGD},
+    "free": {"kind": "bezier", "ends": "free", "train": SGD},
+}
+METRICS = [f"{split}_{m}" for split in ("train", "val", "test") for m in ("loss", "error")]
+
+both = pytest.mark.parametrize("batch_norm", [False, True])
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def connected(kind: str, batch_norm: bool = False, **options: Any) -> tuple[DictBench, ProblemSpec]:
+    """Two end points, a path `p` between them, its profile."""
+    bench, problem = DictBench(), problem_spec(batch_norm=batch_norm, **options)
+    bench.do("endpoint", [endpoint(problem, 0), endpoint(problem, 1)])
+    bench.do("path", [path(problem, "p", ENDS, **KINDS[kind])])
+    bench.do("profile", [profile(problem, "p")])
+    return bench, problem
+
+
+@every_kind
+@both
+def test_rows_fit_their_tables(kind: str, batch_norm: bool) -> None:
+    bench, _ = connected(kind, batch_norm)
+    made, measured = bench.results["p"], bench.results["profile of p"]
+    assert_rows_fit(made)
+    assert_rows_fit(measured)
+    row = bench.row("p", "paths")
+    assert (row["path_id"], row["kind"], row["aligned"]) == ("p", KINDS[kind]["kind"], False)
+    assert (row["endpoint_a"], row["endpoint_b"]) == ENDS
+    assert row["n_points"] == (2 if kind == "linear" else 2 + KINDS[kind].get("bends", 1))
+    assert len(made.rows["history"]) == (0 if kind == "linear" else 3)
+    assert [r["t"] for r in measured.rows["path_points"]] == pytest.approx([i / 10 for i in range(11)], abs=1e-15)
+    assert [r["metric"] for r in measured.rows["barriers"]] == METRICS
+
+
+@every_kind
+@both
+def test_tensors_are_named_by_control_point_and_parameter(kind: str, batch_norm: bool) -> None:
+    bench, _ = connected(kind, batch_norm)
+    names = list(bench.results["end0"].tensors)
+    n = bench.row("p", "paths")["n_points"]
+    tensors = bench.results["p"].tensors
+    assert list(tensors) == [f"point_{j}.{name}" for j in range(n) for name in names]
+    for j, end in ((0, "end0"), (n - 1, "end1")):
+        same = [torch.equal(tensors[f"point_{j}.{name}"], t) for name, t in bench.results[end].tensors.items()]
+        assert all(same) or kind == "free"
+
+
+@every_kind
+def test_length_and_chord(kind: str) -> None:
+    bench, problem = connected(kind)
+    controls, _ = load_path(bench.stored("p"), bench.problem(problem))
+    theta, row = controls.theta.double(), bench.row("p", "paths")
+    assert row["chord"] == pytest.approx(float((theta[-1] - theta[0]).norm()), rel=1e-12)
+    assert row["length"] >= row["chord"] * (1 - 1e-12)
+    fine = FAMILIES[KINDS[kind]["kind"]].at(theta, torch.linspace(0, 1, 20001))
+    assert row["length"] == pytest.approx(float(fine.diff(dim=0).norm(dim=1).sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "free"])
+@both
+def test_the_ends_of_a_profile_are_the_end_points_rows(kind: str, batch_norm: bool) -> None:
+    bench, _ = connected(kind, batch_norm)
+    points = bench.results["profile of p"].rows["path_points"]
+    for row, end in ((points[0], "end0"), (points[-1], "end1")):
+        expected = bench.row(end, "endpoints")
+        for name in (*METRICS, "l2_norm"):
+            assert row[name] == pytest.approx(expected[name], rel=1e-6, abs=1e-6), name
+    assert (points[0]["s"], points[-1]["s"]) == (0.0, 1.0)
+
+
+def plain_metrics(problem: ProblemSpec, weights: dict[str, Tensor]) -> dict[str, float]:
+    """Loss and error of weights in a plain module; BatchNorm statistics of one batch of all training data."""
+    data = digits()
+    model = build_model(problem.model.name, problem.model.args, data.input_shape, data.n_classes)
+    model.load_state_dict(weights)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm1d):
+            layer.reset_running_stats()
+            layer.momentum = None  # the cumulative average: here, that of one batch
+    splits = {"train": data.train, "val": data.validation, "test": data.test}
+    found = {}
+    with torch.no_grad():
+        model.train()(torch.from_numpy(data.train.inputs / data.divisor).float())
+        for name, split in splits.items():
+            assert split is not None
+            outputs = model.eval()(torch.from_numpy(split.inputs / data.divisor).float())
+            y = torch.from_numpy(split.targets)
+            found[f"{name}_loss"] = float(F.cross_entropy(outputs, y))
+            found[f"{name}_error"] = float((outputs.argmax(1) != y).double().mean())
+    return found
+
+
+@every_kind
+@both
+def test_stored_weights_in_plain_modules_give_the_profile(kind: str, batch_norm: bool) -> None:
+    """What a reader of the store would do at every t: combine, load, re-estimate, evaluate."""
+    bench, problem = connected(kind, batch_norm)
+    tensors, n = bench.results["p"].tensors, bench.row("p", "paths")["n_points"]
+    for row in bench.results["profile of p"].rows["path_points"]:
+        t = row["t"]
+        if KINDS[kind]["kind"] == "chain":
+            c = [max(0.0, 1 - abs((n - 1) * t - j)) for j in range(n)]
+        else:  # a straight line is a Bezier curve of degree 1
+            c = [math.comb(n - 1, j) * (1 - t) ** (n - 1 - j) * t**j for j in range(n)]
+        weights = {
+            name: sum(c[j] * tensors[f"point_{j}.{name}"] for j in range(n)) for name in bench.results["end0"].tensors
+        }
+        for name, value in plain_metrics(problem, weights).items():
+            assert row[name] == pytest.approx(value, rel=1e-5, abs=1e-5), (t, name)
+
+
+@every_kind
+def test_barriers_are_those_of_the_rows(kind: str) -> None:
+    bench, _ = connected(kind)
+    measured = bench.results["profile of p"].rows
+    for found in measured["barriers"]:
+        t, m = ([row[name] for row in measured["path_points"]] for name in ("t", found["metric"]))
+        assert (found["path_id"], found["n_points"]) == ("p", 11)
+        assert (found["value_a"], found["value_b"]) == (m[0], m[-1])
+        assert (found["min"], found["max"]) == (min(m), max(m))
+        assert found["mean"] == pytest.approx(sum(m) / 11, rel=1e-12)
+        assert found["argmax_t"] == t[m.index(max(m))]
+        above = [v - ((1 - u) * m[0] + u * m[-1]) for u, v in zip(t, m, strict=True)]
+        assert found["barrier_linear"] == pytest.approx(max(above), abs=1e-12)
+
+
+def test_training_lowers_the_curve() -> None:
+    """Three epochs are enough to be below the straight line's highest loss."""
+    heights = {}
+    for kind in ("linear", "bezier"):
+        bench, _ = connected(kind)
+        rows = bench.results["profile of p"].rows["barriers"]
+        heights[kind] = next(row["max"] for row in rows if row["metric"] == "train_loss")
+    assert heights["bezier"] < heights["linear"]
+
+
+@both
+def test_a_pack_gives_what_each_path_gives_alone(batch_norm: bool) -> None:
+    problem, together = problem_spec(dtype="float64", batch_norm=batch_norm), DictBench()
+    together.do("endpoint", [endpoint(problem, seed) for seed in range(3)])
+    said = KINDS["bezier"]
+    items = [
+        path(problem, "01", ("end0", "end1"), **said),
+        path(problem, "12", ("end1", "end2"), **said | {"train": SGD | {"lr": 0.03, "weight_decay": 1e-3}}),
+        path(problem, "01 again", ("end0", "end1"), **said | {"seed": 5}),
+    ]
+    together.do("path", items)
+    for item in items:
+        alone = DictBench()
+        alone.results = {name: together.results[name] for name in item.inputs}
+        alone.do("path", [item])
+        for name, tensor in alone.results[item.id].tensors.items():
+            assert torch.allclose(together.results[item.id].tensors[name], tensor, rtol=0, atol=1e-9), name
+    bends = [together.results[item.id].tensors["point_1.1.weight"] for item in items]
+    assert not torch.allclose(bends[0], bends[2]), "another seed is another path"
+
+
+def test_a_diverging_path_fails_alone() -> None:
+    problem, bench = problem_spec(), DictBench()
+    bench.do("endpoint", [endpoint(problem, 0), endpoint(problem, 1)])
+    said = KINDS["bezier"]
+    wild = said | {"train": SGD | {"lr": 1e30}}
+    fine, failed = bench.do("path", [path(problem, "a", ENDS, **said), path(problem, "b", ENDS, **wild)])
+    assert isinstance(fine, Result)
+    assert isinstance(failed, Diverged)
+
+
+def test_a_path_from_a_point_to_itself_has_no_length() -> None:
+    problem, bench = problem_spec(), DictBench()
+    bench.do("endpoint", [endpoint(problem, 0)])
+    bench.do("path", [path(problem, "p", ("end0", "end0"), kind="linear")])
+    bench.do("profile", [profile(problem, "p")])
+    assert bench.row("p", "paths")["length"] == 0.0
+    rows = bench.results["profile of p"].rows
+    assert [r["s"] for r in rows["path_points"]] == [r["t"] for r in rows["path_points"]]
+    assert all(row["barrier_linear"] == pytest.approx(0.0, abs=1e-6) for row in rows["barriers"])
+
+
+@both
+def test_how_many_positions_are_held_at_once_does_not_matter(batch_norm: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, problem = connected("bezier", batch_norm, dtype="float64")
+    whole = bench.results["profile of p"].rows["path_points"]
+    monkeypatch.setattr(module, "_ELEMENTS", 3 * bench.problem(problem).layout.size)
+    bench.do("profile", [profile(problem, "p")])
+    for row, expected in zip(bench.results["profile of p"].rows["path_points"], whole, strict=True):
+        assert_close(row, expected, rel=1e-12)
