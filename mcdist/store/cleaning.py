@@ -30,9 +30,8 @@ Found = list[tuple[Entry, set[str]]]
 
 
 def forget(files: Files, task_ids: Collection[str]) -> None:
-    """Remove these tasks: first their rows of `tasks`, so that they are not committed from then on, then
-    their rows of the other tables, then their weights. `sweep_tasks` keeps them: the sweep still asks for
-    them.
+    """Remove these tasks: first their rows of `tasks`, so that they are not committed from then on, then their rows
+    of the other tables, then their weights. `sweep_tasks` keeps them: the sweep still asks for them.
     """
     ids = set(task_ids)
     finish(files)
@@ -44,12 +43,11 @@ def forget(files: Files, task_ids: Collection[str]) -> None:
 
 
 def clean(files: Files, planned_packs: Collection[str] = (), older_than_s: float = 3600.0) -> tuple[str, ...]:
-    """Finish an interrupted compaction and remove what does not stand: rows without commit or computed twice,
-    weights without task, temporary files. Returns the names of the files removed or rewritten.
+    """Finish an interrupted compaction and remove what does not stand: rows without commit or computed twice, weights
+    of no task that is done, temporary files. Returns the names of the files removed or rewritten.
 
-    A file changed within `older_than_s` may belong to a worker between its rows and its commit and is left,
-    unless it is of a pack in `planned_packs`: those must be run after this call, and by nobody else
-    meanwhile.
+    A file changed within `older_than_s` may belong to a worker between its rows and its commit and is left, unless it
+    is of a pack in `planned_packs`: those must be run after this call, and by nobody else meanwhile.
     """
     finish(files)
     limit = time.time() - older_than_s
@@ -69,12 +67,15 @@ def clean(files: Files, planned_packs: Collection[str] = (), older_than_s: float
 
 
 def _leftovers(files: Files, table: str, tasks: pa.Table) -> Found:
-    """The files with rows that do not stand, and the tasks of those rows."""
+    """The files with rows that do not stand, and the tasks of those rows. `tasks` may be a while old."""
 
     def read() -> Found:
         entries = row_files(files, table)
         rows = scan(files, table, entries, ["status"] if table == "tasks" else [])
-        return _by_file(entries, rows.filter(pa.array(~standing(rows, table, tasks))))
+        stands = standing(rows, table, tasks)
+        if not stands.all():  # judged by commits read after the rows: one may just have come
+            stands = standing(rows, table, committed(files))
+        return _by_file(entries, rows.filter(pa.array(~stands)))
 
     return settled(read)
 
@@ -111,7 +112,7 @@ def _drop(files: Files, name: str, ids: Collection[str]) -> None:
 
 
 def _stale(files: Files, limit: float) -> Iterator[str]:
-    """Old files that are part of nothing: temporaries, merged files never committed, weights of no task."""
+    """Old files that are part of nothing: temporaries, merged files never committed, weights of no result."""
     for entry in files.list(TEMPORARY):
         if entry.modified < limit:
             yield entry.name
@@ -119,7 +120,9 @@ def _stale(files: Files, limit: float) -> Iterator[str]:
         for entry in files.list(table_folder(table)):
             if is_merged(entry.name) and is_hidden(entry.name) and entry.modified < limit:
                 yield entry.name
-    known = set(settled(lambda: committed(files))["task_id"].to_pylist())
-    for entry in files.list("weights", deep=True):
-        if entry.modified < limit and task_of_weights(entry.name) not in known:
+    found = files.list("weights", deep=True)  # before the commits are read: one may just have come
+    tasks = settled(lambda: committed(files))
+    done = set(tasks.filter(pc.equal(tasks["status"], "done"))["task_id"].to_pylist())
+    for entry in found:
+        if entry.modified < limit and task_of_weights(entry.name) not in done:
             yield entry.name

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mcdist.errors import StoreError
 from mcdist.store import weights
 from mcdist.store.files import Files
-from mcdist.store.layout import check_ids, row_file, weights_file
-from mcdist.store.rows import Row, to_arrow, to_parquet
+from mcdist.store.layout import check_ids, row_file, schema_of
+from mcdist.store.rows import Row, from_parquet, to_arrow, to_parquet
 from mcdist.store.schemas import TABLES
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ ROW_TABLES = tuple(name for name in TABLES if name not in ("tasks", "sweep_tasks
 class PackResult:
     """What a pack of tasks came to.
 
-    `tasks` has one row for each task of the pack; `rows[table]` the rows of other tables,
-    `tensors[task_id]` weights and `metadata[task_id]` the strings in their header. Rows need no `pack_id`:
-    it is filled in.
+    `tasks` has one row for each task of the pack; `rows[table]` the rows of other tables, `tensors[task_id]` weights
+    and `metadata[task_id]` the strings in their header. Rows need no `pack_id`: it is filled in.
     """
 
     pack_id: str
@@ -43,25 +43,65 @@ class PackResult:
 def commit(files: Files, pack: PackResult) -> None:
     """Write a pack: weights, then rows, then the rows of `tasks`, which commit it.
 
-    File names follow from the pack, so to commit it twice replaces its files; what an earlier attempt,
-    killed or not, left in tables that the pack has no rows for is removed. Raises StoreError, before
-    anything is written, for rows that are not their table's or that belong to no task of the pack.
+    File names follow from the pack, so to commit it twice replaces its files, with what an earlier attempt, killed or
+    not, has left of it. Tasks that this pack has committed as done stay as they are, whatever a later attempt says:
+    finished work is not lost because a worker was thought to be. Raises StoreError, before anything is written, for
+    rows that are not their table's or that belong to no task of the pack.
     """
-    tables = {name: _stamped(pack, name, rows) for name, rows in pack.rows.items() if rows}
+    new = {name: _stamped(pack, name, rows) for name, rows in pack.rows.items() if rows}
     tasks = _stamped(pack, "tasks", pack.tasks)
-    _check(pack, tasks, tables)
+    _check(pack, tasks, new)
 
-    for task_id, tensors in pack.tensors.items():
-        weights.save(files, task_id, tensors, pack.metadata.get(task_id))
-    for task in tasks.select(["task_id", "status"]).to_pylist():
-        if task["status"] != "done" and task["task_id"] not in pack.tensors:
-            files.delete(weights_file(task["task_id"]))
+    ids = tasks["task_id"].to_pylist()
+    before = _written(files, "tasks", pack.pack_id)
+    done = set(before.filter(pc.equal(before["status"], "done"))["task_id"].to_pylist())
+    now = [task_id for task_id in ids if task_id not in done]
+    if not now:
+        return
+    stay = _of(before, now, invert=True)
+    if len(stay) < len(before):  # a failure that is tried again must not stand beside rows of the new attempt
+        _put(files, "tasks", pack.pack_id, stay)
+    for task_id in now:
+        if task_id in pack.tensors:
+            weights.save(files, task_id, pack.tensors[task_id], pack.metadata.get(task_id))
     for name in ROW_TABLES:
-        if name in tables:
-            files.write(row_file(name, pack.pack_id), to_parquet(tables[name]))
-        else:
-            files.delete(row_file(name, pack.pack_id))
-    files.write(row_file("tasks", pack.pack_id), to_parquet(tasks))
+        parts = [_of(new[name], now)] if name in new else []
+        if len(stay):
+            parts.insert(0, _of(_written(files, name, pack.pack_id), now, invert=True))
+        _put(files, name, pack.pack_id, _joined(name, parts, ids))
+    _put(files, "tasks", pack.pack_id, _joined("tasks", [stay, _of(tasks, now)], ids))
+
+
+def _written(files: Files, table: str, pack_id: str) -> pa.Table:
+    """The rows in the pack's file of a table, none if it has no such file."""
+    name = row_file(table, pack_id)
+    try:
+        return from_parquet(files.read(name), f"{files.uri}/{name}")
+    except FileNotFoundError:
+        return schema_of(table).empty_table()
+
+
+def _of(rows: pa.Table, task_ids: Sequence[str], *, invert: bool = False) -> pa.Table:
+    mask = pc.is_in(rows["task_id"], pa.array(task_ids, pa.string()))
+    return rows.filter(pc.invert(mask) if invert else mask)
+
+
+def _joined(table: str, parts: Sequence[pa.Table], ids: Sequence[str]) -> pa.Table:
+    """All the rows, in the order of the pack's tasks: as if all had been written at once."""
+    schema = schema_of(table)
+    rows = pa.concat_tables([schema.empty_table(), *parts], promote_options="default")
+    place = {task_id: index for index, task_id in enumerate(ids)}
+    places = [place.get(task_id, len(ids)) for task_id in rows["task_id"].to_pylist()]
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return rows.take(pa.array(order, pa.int64())).replace_schema_metadata(schema.metadata)
+
+
+def _put(files: Files, table: str, pack_id: str, rows: pa.Table) -> None:
+    """Make the pack's file of a table hold these rows; without rows there is no file."""
+    if len(rows):
+        files.write(row_file(table, pack_id), to_parquet(rows))
+    else:
+        files.delete(row_file(table, pack_id))
 
 
 def _stamped(pack: PackResult, table: str, rows: Sequence[Row]) -> pa.Table:

@@ -1,11 +1,14 @@
-"""Compaction: many small files of a table become a few large ones, without a moment at which a row is lost
-or doubled.
+"""Compaction: many small files of a table become a few large ones; at no moment is a row lost or doubled.
 
-Steps, each of which may be the last before a kill: 1. write the merged files, hidden from readers; 2. write
-the journal: from here on mcdist reads them in place of their sources; 3. delete the sources; 4. show the
-merged file; 5. drop the journal. Until 2 nothing has happened; from then on whoever comes next finishes 3
-to 5 (`journal.finish`). A plain reader sees sources before 3 and the merged file after 4, and in between
-some rows not at all, but none twice.
+Steps, each of which may be the last before a kill:
+
+1. write the merged files, hidden from readers;
+2. write the journal: from here on mcdist reads the merged files in place of their sources;
+3. delete the sources of a merged file, then show it, one merged file after the other;
+4. drop the journal.
+
+Before 2 nothing has happened; after it whoever comes next does 3 and 4 (`journal.finish`). A plain reader sees the
+sources before 3 and the merged file after it; in between it misses some rows, but sees none twice.
 """
 
 from __future__ import annotations
@@ -45,9 +48,9 @@ class Compacted:
 def compact(files: Files, *, target_bytes: int = TARGET_BYTES, target_rows: int = TARGET_ROWS) -> Compacted:
     """Merge the committed files of every table, until a merged file has about so many bytes or rows.
 
-    Packs may be committed meanwhile; tasks must not be forgotten meanwhile. Files with rows that do not
-    stand (uncommitted or superseded ones) are left alone: `clean` is for them. `sweep_tasks` keeps a file
-    per sweep. Raises StoreError if another compaction is under way or a file is damaged.
+    Packs may be committed meanwhile; tasks must not be forgotten meanwhile. Files with rows that do not stand
+    (uncommitted or superseded ones) are left alone: `clean` is for them. `sweep_tasks` keeps a file per sweep. Raises
+    StoreError if another compaction is under way or a file is damaged.
     """
     finish(files)
     before = _all_files(files)

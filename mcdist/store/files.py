@@ -33,9 +33,8 @@ class Entry(NamedTuple):
 class Files(ABC):
     """The files under one root. Names are relative to it, with forward slashes.
 
-    A missing file is a FileNotFoundError where one is read or moved, and nothing to speak of where one is
-    deleted or listed; every other refusal of the system (permission, full disk) is a StoreError with its
-    reason.
+    A missing file is a FileNotFoundError where one is read or moved, and nothing to speak of where one is deleted or
+    listed; every other refusal of the system (permission, full disk) is a StoreError with its reason.
     """
 
     uri: str
@@ -47,7 +46,7 @@ class Files(ABC):
 
     @abstractmethod
     def read(self, name: str, start: int | None = None, end: int | None = None) -> bytes:
-        """The bytes of a file, or those from `start` up to `end`."""
+        """The bytes of a file, or those from `start` up to `end`, within it and not none."""
 
     @abstractmethod
     def write(self, name: str, data: bytes) -> None:
@@ -63,9 +62,7 @@ class Files(ABC):
 
     @abstractmethod
     def move(self, source: str, target: str) -> None:
-        """Rename a file, replacing `target`; on an object store `source` may outlive a kill beside
-        `target`.
-        """
+        """Rename a file, replacing `target`; on an object store `source` may outlive a kill beside `target`."""
 
     @abstractmethod
     def exists(self, name: str) -> bool:
@@ -92,9 +89,7 @@ def _refusals(action: str, where: str, *, missing_too: bool = False) -> Iterator
 
 
 class LocalFiles(Files):
-    """Files in a local (or mounted) folder: written to a temporary name, flushed to disk, renamed into
-    place.
-    """
+    """Files in a local (or mounted) folder: written to a temporary name, flushed to disk, renamed into place."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

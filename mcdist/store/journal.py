@@ -1,8 +1,7 @@
 """The journal of a compaction: which files stand for which, from the moment it is written until it is gone.
 
-Merged files lie beside their sources under hidden names. Writing the journal is the commit of the whole
-compaction: from then on a merged file, hidden or not, stands for its sources, whichever of them are still
-there.
+Merged files lie beside their sources under hidden names. Writing the journal is the commit of the whole compaction:
+from then on a merged file, hidden or not, stands for its sources, whichever of them are still there.
 """
 
 from __future__ import annotations
@@ -45,9 +44,7 @@ def start(files: Files, merges: tuple[Merge, ...]) -> None:
 
 
 def finish(files: Files) -> None:
-    """Carry out what the journal says, if there is one: also after a kill, and beside another that does the
-    same.
-    """
+    """Carry out what the journal says, if there is one: also after a kill, and beside another that does the same."""
     if not (merges := read_journal(files)):
         return
     for merge in merges:

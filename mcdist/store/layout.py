@@ -32,6 +32,7 @@ __all__ = [
     "row_file",
     "schema_of",
     "sweep_file",
+    "sweep_tasks_file",
     "table_folder",
     "task_of_weights",
     "weights_file",
@@ -45,7 +46,8 @@ HEAD = "0-schema.parquet"
 read before the first row is there (pyarrow takes a folder's columns from its first file)."""
 
 _NAME = re.compile(r"[A-Za-z0-9-][A-Za-z0-9._-]*")
-_MERGED, _HIDDEN, _RESERVED = "part-", "_", ("part-", "0-")
+_MERGED, _HIDDEN = "part-", "_"
+_RESERVED = (_MERGED, "0-", "-")  # the last two would sort before HEAD
 
 
 def _checked(what: str, name: object) -> str:
@@ -83,10 +85,18 @@ def check_ids(pack_id: str, task_ids: Iterable[str]) -> None:
 
 
 def row_file(table: str, pack_id: str) -> str:
-    """The file with one pack's rows of one table (in `sweep_tasks`: one sweep's)."""
+    """The file with one pack's rows of a table."""
     if _checked("pack id", pack_id).startswith(_RESERVED):
         raise StoreError(f"pack id {pack_id!r} starts like a file of the store's own: {', '.join(_RESERVED)}")
     return f"{table_folder(table)}/{pack_id}.parquet"
+
+
+def sweep_tasks_file(sweep: str) -> str:
+    """The file with the tasks that one sweep asks for."""
+    name = f"{table_folder('sweep_tasks')}/{_checked('sweep name', sweep)}.parquet"
+    if name.endswith(f"/{HEAD}"):
+        raise StoreError(f"sweep name {sweep!r} is that of a file of the store's own")
+    return name
 
 
 def merged_file(table: str, digest: str) -> str:
@@ -122,9 +132,7 @@ def is_rows(name: str) -> bool:
 
 
 def weights_file(task_id: str) -> str:
-    """The weights of one task, in one of many folders: listing one huge folder is slow on most file
-    systems.
-    """
+    """The weights of one task, in one of many folders: listing one huge folder is slow on most file systems."""
     return f"weights/{_checked('task id', task_id)[:2]}/{task_id}.safetensors"
 
 

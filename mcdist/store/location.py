@@ -1,6 +1,4 @@
-"""From the URI that a user gives to the files of a store, and what is there: a store, nothing, or something
-else.
-"""
+"""From the URI that a user gives to the files of a store, and what is there: a store, nothing, or something else."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 
 def locate(uri: str | Path) -> Files:
-    """The files at a folder, a file:// URI or any fsspec URI; touches nothing. StoreError if there is no
-    way there.
-    """
+    """The files at a folder, a file:// URI or any fsspec URI; touches nothing. StoreError if there is no way there."""
     text = str(uri)
     scheme = text.partition("://")[0] if "://" in text else "file"
     if scheme in ("file", "local"):
@@ -53,8 +49,7 @@ def locate(uri: str | Path) -> Files:
 def found(files: Files) -> dict[str, Any] | None:
     """The marker of the store that is there, None where nothing is.
 
-    Raises StoreError for a file, somebody's folder, a store of a newer format, or one that cannot be looked
-    at.
+    Raises StoreError for a file, somebody's folder, a store of a newer format, or one that cannot be looked at.
     """
     try:
         if files.exists(""):
@@ -84,9 +79,7 @@ def found(files: Files) -> dict[str, Any] | None:
 
 
 def make(files: Files, marker: dict[str, Any] | None) -> None:
-    """Make the store, or bring its tables' heads up to this version's columns; a kill in between does no
-    harm.
-    """
+    """Make the store, or bring its tables' heads up to this version's columns; a kill in between does no harm."""
     if marker is None:
         marker = {"format": FORMAT}
         files.write(MARKER, json.dumps(marker).encode())
@@ -98,9 +91,7 @@ def make(files: Files, marker: dict[str, Any] | None) -> None:
 
 
 def check_can_create(files: Files) -> None:
-    """StoreError where a local store could not be written or made; writes nothing (so cannot tell for a
-    remote one).
-    """
+    """StoreError where a local store could not be written or made; writes nothing (so cannot tell for a remote one)."""
     if not isinstance(files, LocalFiles):
         return
     there = files.root

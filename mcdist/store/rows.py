@@ -19,8 +19,8 @@ Row = Mapping[str, object]
 def to_arrow(table: str, rows: Sequence[Row]) -> pa.Table:
     """The rows in the table's columns; a column that a row lacks is null there, NaN stays NaN.
 
-    Raises StoreError, naming table and column, for a column the table does not have, a value that is not of
-    the column's type, or a row without `task_id`.
+    Raises StoreError, naming table and column, for a column the table does not have, a value that is not of the
+    column's type, or a row without `task_id`.
     """
     schema = schema_of(table)
     for row in rows:

@@ -1,8 +1,7 @@
-"""The tables of a store: one explicit, versioned Arrow schema each, with units and meaning in the field
-metadata.
+"""The tables of a store: one explicit, versioned Arrow schema each, with units and meaning in the field metadata.
 
-Columns may be added (nullable); none is ever dropped or retyped, so that a notebook written today reads
-every later store.
+Columns may be added (nullable); none is ever dropped or retyped, so that a notebook written today reads every later
+store.
 """
 
 from __future__ import annotations

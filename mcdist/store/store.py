@@ -27,8 +27,8 @@ __all__ = ["Store", "TaskState", "check_target", "open_store"]
 
 
 def open_store(uri: str | Path, *, create: bool = False) -> Store:
-    """The store at a folder or any fsspec URI (s3://, gs://); with `create`, made where there is none or an
-    empty folder.
+    """The store at a folder or any fsspec URI (s3://, gs://); with `create`, made where there is none or an empty
+    folder.
 
     Raises StoreError where there is no store (or, with `create`, something else), one of a newer format, no
     permission, or no way to get there.
@@ -43,9 +43,7 @@ def open_store(uri: str | Path, *, create: bool = False) -> Store:
 
 
 def check_target(uri: str | Path) -> None:
-    """Raise the StoreError that `open_store(uri, create=True)` would, as far as can be told without
-    writing.
-    """
+    """Raise the StoreError that `open_store(uri, create=True)` would, as far as can be told without writing."""
     files = locate(uri)
     found(files)
     check_can_create(files)
@@ -64,9 +62,7 @@ class TaskState:
 
 
 class Store:
-    """A store, made by `open_store`. It holds nothing but where it is, so it can be pickled and sent to
-    workers.
-    """
+    """A store, made by `open_store`. It holds nothing but where it is, so it can be pickled and sent to workers."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -131,9 +127,9 @@ class Store:
 
     def write_sweep(self, name: str, yaml_text: str, task_ids: Sequence[str]) -> None:
         """Record what a sweep is and which tasks it asks for, in place of an earlier sweep of that name."""
+        tasks_file, spec_file = layout.sweep_tasks_file(name), layout.sweep_file(name)
         rows = to_arrow("sweep_tasks", [{"sweep": name, "task_id": task_id} for task_id in task_ids])
-        spec_file = layout.sweep_file(name)  # checks the name before anything is written
-        self._files.write(layout.row_file("sweep_tasks", name), to_parquet(rows))
+        self._files.write(tasks_file, to_parquet(rows))
         self._files.write(spec_file, yaml_text.encode())
 
     def sweeps(self) -> list[str]:
@@ -168,27 +164,19 @@ class Store:
     # Upkeep
 
     def forget(self, task_ids: Collection[str]) -> None:
-        """Remove tasks with their rows and weights, so that they are computed again (see
-        `cleaning.forget`).
-        """
+        """Remove tasks with their rows and weights, so that they are computed again (see `cleaning.forget`)."""
         cleaning.forget(self._files, task_ids)
 
     def clean(self, planned_packs: Collection[str] = (), older_than_s: float = 3600.0) -> tuple[str, ...]:
-        """Remove what kills have left behind; call it before the planned packs are run (see
-        `cleaning.clean`).
-        """
+        """Remove what kills have left behind; call it before the planned packs are run (see `cleaning.clean`)."""
         return cleaning.clean(self._files, planned_packs, older_than_s)
 
     def compact(self) -> Compacted:
-        """Merge small files into few large ones; no row is lost or doubled, whenever it is killed (see
-        `compaction`).
-        """
+        """Merge small files into few ones; no row is lost or doubled, wherever it is killed (see `compaction`)."""
         return compaction.compact(self._files)
 
     def summary(self) -> dict[str, Any]:
-        """`tasks`: numbers of tasks by kind and status; `wall_s`: time they took, in seconds; `sweeps`:
-        names.
-        """
+        """`tasks`: numbers of tasks by kind and status; `wall_s`: time they took, in seconds; `sweeps`: names."""
         states = self.tasks().values()
         counts: dict[str, dict[str, int]] = {}
         for state in states:

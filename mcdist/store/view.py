@@ -1,11 +1,10 @@
 """What stands in a table: the committed rows, each once, whatever else lies in its folder.
 
-**Definition.** Let the files of a table be ordered, merged ones first, then by name. A task is committed if
-`tasks` has a row of it; where it has several (two drivers computed the task in different packs, or a pack
-was run again), the first that is `done` stands, else the first. In any other table the rows of a task that
-stand are those with the standing row's `pack_id`, in the first file that has such. Everything else is not
-there: rows of a pack that was killed before its commit, of a task that was forgotten, or of a second
-computation.
+**Definition.** Let the files of a table be ordered, merged ones first, then by name. A task is committed if `tasks`
+has a row of it; where it has several (two drivers computed the task in different packs, or a pack was run again), the
+first that is `done` stands, else the first. In any other table the rows of a task that stand are those with the
+standing row's `pack_id`, in the first file that has such. Everything else is not there: rows of a pack that was
+killed before its commit, of a task that was forgotten, or of a second computation.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _RETRIES = 5
 T = TypeVar("T")
 
 
-class Changed(StoreError):  # noqa: N818
+class Changed(StoreError):
     """Files were replaced while they were read; read again."""
 
 
@@ -45,9 +44,7 @@ def settled(read: Callable[[], T]) -> T:
 
 
 def row_files(files: Files, table: str) -> list[Entry]:
-    """The files that a table consists of, in the order of precedence; not those which a compaction has
-    replaced.
-    """
+    """The files that a table consists of, in the order of precedence; not those which a compaction has replaced."""
     before: set[str] | None = None
     while True:
         merges = read_journal(files)
@@ -70,11 +67,10 @@ def row_files(files: Files, table: str) -> list[Entry]:
 
 
 def scan(files: Files, table: str, entries: Sequence[Entry], columns: Sequence[str]) -> pa.Table:
-    """All rows of these files, in their order, with the position of a row's file in `entries` in the column
-    FILE.
+    """All rows of these files, in their order, with the position of a row's file in `entries` in the column FILE.
 
-    Columns that a file lacks are null; columns of a newer mcdist, which this one does not know, are not read.
-    Raises StoreError that names a file which is no Parquet file of this table, Changed if one was replaced.
+    Columns that a file lacks are null; columns of a newer mcdist, which this one does not know, are not read. Raises
+    StoreError that names a file which is no Parquet file of this table, Changed if one was replaced.
     """
     schema = schema_of(table)
     names = list(dict.fromkeys([name for name in ("task_id", "pack_id") if name in schema.names] + [*columns]))
@@ -82,7 +78,7 @@ def scan(files: Files, table: str, entries: Sequence[Entry], columns: Sequence[s
         empty = schema.empty_table().select(names)
         return empty.append_column(FILE, pa.array([], pa.int64()))
     paths = [files.path(entry.name) for entry in entries]
-    position = {path: index for index, path in enumerate(paths)}
+    position = {path.rpartition("/")[2]: index for index, path in enumerate(paths)}
     try:
         source = ds.dataset(paths, schema=schema, format="parquet", filesystem=files.arrow)
         rows = source.to_table(columns=[*names, FILE])
@@ -92,7 +88,7 @@ def scan(files: Files, table: str, entries: Sequence[Entry], columns: Sequence[s
                 _check_readable(files, table, entry, schema)
         raise Changed(f"the store at {files.uri} changes faster than it can be read: {error}") from error
     source_of = rows[FILE].combine_chunks().dictionary_encode()
-    positions = pa.array([position[path] for path in source_of.dictionary.to_pylist()], pa.int64())
+    positions = pa.array([position[path.rpartition("/")[2]] for path in source_of.dictionary.to_pylist()], pa.int64())
     rows = rows.drop_columns([FILE]).append_column(FILE, positions.take(source_of.indices))
     for key in {"task_id", "pack_id"} & set(names):
         if rows[key].null_count:
@@ -122,9 +118,7 @@ def committed(files: Files, columns: Sequence[str] = ()) -> pa.Table:
 
 
 def standing(rows: pa.Table, table: str, tasks: pa.Table) -> np.ndarray:
-    """For each of `rows`, from `scan` of all the table's files, whether it stands; `tasks` from
-    `committed`.
-    """
+    """For each of `rows`, from `scan` of all the table's files, whether it stands; `tasks` from `committed`."""
     if table == "tasks":
         return _standing_tasks(rows)
     if table == "sweep_tasks":

@@ -24,9 +24,7 @@ _LONGEST_HEADER = 100_000_000  # bytes, by the format
 
 
 def save(files: Files, task_id: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write the tensors of a task, of any shape and device; tensors that share memory are written each in
-    full.
-    """
+    """Write the tensors of a task, of any shape and device; tensors that share memory are written each in full."""
     import torch
     from safetensors.torch import save as to_bytes
 

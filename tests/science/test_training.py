@@ -47,7 +47,7 @@ def test_the_history_is_the_mean_over_each_epochs_steps() -> None:
     recipe = Recipe(3, 1, Sgd(), lr, 0.0, Piecewise())
     history = train(Quadratic(MINIMUM), FreePoints(theta), {}, recipe, streams_of(2)).history
     assert [e.epoch for e in history] == [1, 2, 3]
-    rates = [[base * Piecewise()(e / 3) for base in (0.1, 0.2)] for e in range(3)]
+    rates = [[base * Piecewise().at(e, 3) for base in (0.1, 0.2)] for e in range(3)]
     assert [e.lr for e in history] == [pytest.approx(r, rel=1e-14) for r in rates]
     for k, distance in enumerate((1.0, 2.0)):
         for epoch, record in enumerate(history):

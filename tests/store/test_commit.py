@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mcdist.errors import StoreError
-from mcdist.store import Store, open_store
+from mcdist.store import PackResult, Store, open_store
 from mcdist.store.location import locate
 
 from .examples import Killed, MortalFiles, assert_consistent, assert_same, names, pack, value, view
@@ -46,16 +46,64 @@ def test_to_commit_again_changes_nothing(store: Store) -> None:
     assert {name: files.read(name) for name in names(files)} == before
 
 
-def test_another_attempt_replaces_all_that_the_first_left(store: Store) -> None:
-    """An attempt killed before its commit left rows; the last attempt of the pack failed, without any."""
+def test_another_attempt_replaces_all_that_a_killed_one_left(store: Store) -> None:
+    """The first left rows, but no commit; the last attempt of the pack failed, without any."""
     files = locate(store.uri)
-    with pytest.raises(Killed):
-        Store(MortalFiles(files, 4)).commit(pack("p1", "task1", "task2"))
+    kill(store, 4, pack("p1", "task1", "task2"))
     assert store.has_weights("task1")
     store.commit(pack("p1", "task1", "task2", status="failed"))
     assert_consistent(view(store))
-    assert not store.has_weights("task1")
     assert not any(name.endswith("/endpoints/p1.parquet") for name in names(files))
+    store.clean(older_than_s=-60)
+    assert not store.has_weights("task1")
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_finished_work_is_not_lost_to_a_later_attempt(store: Store, compacted: bool) -> None:
+    """A worker was thought to be lost after its commit: the pack was tried again, elsewhere, and failed there."""
+    for name in ("p1", "p2"):
+        store.commit(pack(name, f"{name}-task1", f"{name}-task2"))
+    before = view(store)
+    if compacted:
+        store.compact()
+    store.commit(pack("p1", "p1-task1", "p1-task2", status="failed"))
+    assert_same(view(store), before)
+    assert store.has_weights("p1-task1")
+
+
+@pytest.mark.parametrize("status", ["done", "failed"])
+def test_what_was_done_of_a_pack_stays_when_the_rest_is_tried_again(uri: str, status: str) -> None:
+    """Killed anywhere meanwhile, and ending as if all had been written at once."""
+    whole = pack("p", "task1", "task2", "task3")
+    undisturbed = open_store(uri, create=True)
+    undisturbed.commit(whole)
+    for n in range(100):
+        store = open_store(f"{uri}-{n}", create=True)
+        store.commit(replace(whole, tasks=[*whole.tasks[:1], {**whole.tasks[1], "status": "failed"}, *whole.tasks[2:]]))
+        before = locate(store.uri).read("weights/ta/task1.safetensors")
+        finished = not killed(store, n, pack("p", "task1", "task2", "task3", status=status))
+        states = {task: state.status for task, state in store.tasks().items()}
+        assert states["task1"] == states["task3"] == "done"
+        assert set(view(store)["endpoints"]["task_id"]) >= {"task1", "task3"}
+        assert locate(store.uri).read("weights/ta/task1.safetensors") == before
+        store.forget(["task2"])
+        assert_consistent(view(store))
+        store.commit(whole)
+        assert_same(view(store), view(undisturbed))
+        if finished:
+            return
+
+
+def killed(store: Store, changes: int, result: PackResult) -> bool:
+    try:
+        Store(MortalFiles(locate(store.uri), changes)).commit(result)
+    except Killed:
+        return True
+    return False
+
+
+def kill(store: Store, changes: int, result: PackResult) -> None:
+    assert killed(store, changes, result)
 
 
 def test_a_kill_at_any_moment_leaves_all_or_nothing(uri: str) -> None:

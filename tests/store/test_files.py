@@ -20,11 +20,14 @@ def files(uri: str) -> Files:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
-@given(data=st.binary(), start=st.integers(0, 8), length=st.integers(0, 8))
-def test_what_is_written_is_read(files: Files, data: bytes, start: int, length: int) -> None:
+@given(data=st.binary(), draw=st.data())
+def test_what_is_written_is_read_whole_and_in_part(files: Files, data: bytes, draw: st.DataObject) -> None:
     files.write("some/where", data)
     assert files.read("some/where") == data
-    assert files.read("some/where", start, start + length) == data[start : start + length]
+    if data:
+        start = draw.draw(st.integers(0, len(data) - 1))
+        end = draw.draw(st.integers(start + 1, len(data)))
+        assert files.read("some/where", start, end) == data[start:end]
 
 
 def test_a_file_is_replaced_created_once_moved_and_deleted(files: Files) -> None:

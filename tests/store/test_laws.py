@@ -32,6 +32,10 @@ def clean(store: Store) -> object:
     return store.clean(PACKS, older_than_s=-60)
 
 
+def finished(store: Store) -> frozenset[str]:
+    return frozenset(task_id for task_id, state in store.tasks().items() if state.status == "done")
+
+
 UPKEEP: list[Act] = [(Store.compact, frozenset(), frozenset()), (clean, frozenset(), frozenset())]
 ACTS = st.one_of(
     st.builds(committing, st.sampled_from(sorted(PACKS)), st.sampled_from(["done", "failed"])),
@@ -47,19 +51,21 @@ def test_every_history_leaves_each_task_once(history: list[tuple[Act, int | None
     store = open_store("memory://laws/store", create=True)
     known: frozenset[str] = frozenset()
     for (act, commits, forgets), killed_after in history:
-        before = view(store)
+        before, done = view(store), finished(store)
         mortal = Store(MortalFiles(locate(store.uri), -1 if killed_after is None else killed_after))
         try:
             act(mortal)
         except Killed:
             now = frozenset(store.tasks())
-            assert known - forgets <= now <= known | commits
+            assert now <= known | commits
             assert now - known in (frozenset(), commits - known)
+            assert known - now <= forgets | (commits - done)  # a failure that was tried again
             assert_consistent(view(store))
             clean(store)  # as the next run does before anything else
         else:
             now = (known | commits) - forgets
             assert frozenset(store.tasks()) == now
+        assert finished(store) >= done - forgets
         assert_consistent(view(store))
         if not commits and not forgets:
             assert_same(view(store), before)
