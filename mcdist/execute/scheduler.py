@@ -79,6 +79,10 @@ class Scheduler:
         self._started[pack.id] += 1
         return job_of(pack, self._started[pack.id])
 
+    def pack_ids(self) -> list[str]:
+        """The packs that are ready, running or waiting."""
+        return list(self._packs)
+
     def pending(self) -> bool:
         """Whether anything is ready, running or waiting."""
         return bool(self._packs)

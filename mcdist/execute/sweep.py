@@ -146,11 +146,11 @@ def _run(plan: Plan, prepared: Prepared, store: Store, workers: Executor | None,
     store.check_writable()
     resources = plan.spec.resources
     packs = form_packs(plan, pack_sizes(plan, prepared.facts, resources.pack, store))
-    store.clean([pack.id for pack in packs])
     remains = what_remains(plan, store.tasks())
     store.forget(remains.again)
-    store.write_sweep(plan.spec.name, dump_spec(plan.spec, _notes(prepared)), list(plan.tasks))
     scheduler = Scheduler(packs, remains.settled, resources.retries)
+    store.clean(scheduler.pack_ids())  # alone what is done again here: others may be committing the rest right now
+    store.write_sweep(plan.spec.name, dump_spec(plan.spec, _notes(prepared)), list(plan.tasks))
     if workers is not None:
         _work(plan, prepared, packs, remains, scheduler, store, workers, out)
     statuses = {i: scheduler.status[i] for i in plan.tasks}

@@ -49,7 +49,10 @@ def plot_dendrogram(barriers: pd.DataFrame, metric: str, ax: Axes, *, endpoints:
         ylabel=axis_label(metric),
         xlim=(-0.6, count - 0.4),
     )
-    handles = [Line2D([], [], color=styles[kind].colour, linewidth=1.8, label=f"saddle on a {kind} path") for kind in sorted(set(kinds))]
+    handles = [
+        Line2D([], [], color=styles[kind].colour, linewidth=1.8, label=f"saddle on a {kind} path")
+        for kind in sorted(set(kinds))
+    ]
     if handles:
         ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, fontsize=8.5)
     quiet(ax)
