@@ -1,4 +1,4 @@
-"""The defaults of the built-in models are part of what a task means, but not of its id: they may not change silently."""
+"""Defaults of the built-in models are part of what a task means, but not of its id: none may change silently."""
 
 from __future__ import annotations
 
