@@ -22,7 +22,7 @@ clean:
 	rm -rf .venv results
 
 .venv/python:
-	@$(PYTHON) -c 'import sys; sys.exit("mcdist needs Python 3.10 or newer; say make PYTHON=python3.11" if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	@touch $@
 

@@ -157,3 +157,15 @@ def test_as_a_module_in_a_process_of_its_own(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: no store at")
+
+
+def test_a_damaged_store_is_no_empty_one(mcdist: Command, tmp_path: Path) -> None:
+    """A torn file must never make a sweep begin anew."""
+    spec, store = write(tmp_path, small_sweep()), tmp_path / "store"
+    assert mcdist("run", spec, "--store", store, "--executor", "serial")[0] == 0
+    torn = next((store / "tables" / "tasks").glob("[!0]*.parquet"))
+    torn.write_bytes(torn.read_bytes()[:100])
+    for command in ("plan", "run"):
+        code, out, err = mcdist(command, spec, "--store", store)
+        assert (code, out) == (2, "")
+        assert torn.name in err

@@ -17,7 +17,7 @@ from mcdist.execute.serial import SerialExecutor
 from mcdist.execute.state import Remains, what_remains
 from mcdist.plan.cost import ProblemSize, task_cost
 from mcdist.plan.graph import Plan, make_plan
-from mcdist.plan.packs import Pack, form_packs
+from mcdist.plan.packs import form_packs
 from mcdist.spec.load import dump_spec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.store import Store, TaskState, check_target, open_store
@@ -49,21 +49,16 @@ def overview(spec: SweepSpec, store_uri: str | None, source: str = "spec") -> li
     """What a sweep comes to and what of it is done. Raises RequestError for a wrong request; writes nothing."""
     prepared = prepare(spec, source)
     plan = make_plan(prepared.spec)
-    states: Mapping[str, TaskState] = {}
     uri = store_uri or spec.store
-    if uri is not None:
-        check_target(uri)
-        states = _states(uri)
+    states = {} if uri is None else _states(uri)
     remains = what_remains(plan, states)
     costs = _costs(plan, prepared)
     return [_kind(kind, plan, states, remains, costs) for kind in plan.counts()]
 
 
 def _states(uri: str) -> Mapping[str, TaskState]:
-    try:
-        return open_store(uri).tasks()
-    except RequestError:
-        return {}  # `check_target` found nothing wrong: there is no store yet
+    """What became of the tasks in a store, none where there is no store yet. Raises StoreError for anything else."""
+    return open_store(uri).tasks() if check_target(uri) else {}
 
 
 def _kind(
@@ -110,15 +105,15 @@ def run_sweep(
     if uri is None:
         raise RequestError("no store: give --store, or a line 'store: FOLDER' in the spec")
     prepared = prepare(spec, source)
-    check_target(uri)
     plan = make_plan(prepared.spec)
+    remains = what_remains(plan, _states(uri))
     with interruptible() as catch_signals:
         workers: Executor | None = None
         try:
-            if _anything_to_do(plan, uri):
+            if len(remains.settled) < len(plan.tasks):
                 workers = _executor(executor, prepared, address)
                 catch_signals()
-            return _run(plan, prepared, open_store(uri, create=True), workers, out)
+            return _run(plan, prepared, remains, open_store(uri, create=True), workers, out)
         except Interrupted as stop:
             return Summary(interrupted=stop.signal)
         finally:
@@ -126,33 +121,28 @@ def run_sweep(
                 workers.close()
 
 
-def _anything_to_do(plan: Plan, uri: str) -> bool:
-    settled = what_remains(plan, _states(uri)).settled
-    return any(i not in settled for i in plan.tasks)
-
-
 def _executor(name: ExecutorName, prepared: Prepared, address: str | None) -> Executor:
     resources = prepared.spec.resources
     if name == "serial":
         return SerialExecutor(resources, prepared.datasets)
-    from mcdist.execute.ray_pool import (
-        RayExecutor,
-    )  # Ray takes seconds to import; a finished sweep needs none
+    # Ray takes seconds to import, and a finished sweep needs none
+    from mcdist.execute.ray_pool import RayExecutor
 
     return RayExecutor(resources, prepared.datasets, address)
 
 
-def _run(plan: Plan, prepared: Prepared, store: Store, workers: Executor | None, out: TextIO) -> Summary:
+def _run(
+    plan: Plan, prepared: Prepared, remains: Remains, store: Store, workers: Executor | None, out: TextIO
+) -> Summary:
     store.check_writable()
     resources = plan.spec.resources
     packs = form_packs(plan, pack_sizes(plan, prepared.facts, resources.pack, store))
-    remains = what_remains(plan, store.tasks())
     store.forget(remains.again)
     scheduler = Scheduler(packs, remains.settled, resources.retries)
     store.clean(scheduler.pack_ids())  # alone what is done again here: others may be committing the rest right now
     store.write_sweep(plan.spec.name, dump_spec(plan.spec, _notes(prepared)), list(plan.tasks))
     if workers is not None:
-        _work(plan, prepared, packs, remains, scheduler, store, workers, out)
+        _work(plan, prepared, remains, scheduler, store, workers, out)
     statuses = {i: scheduler.status[i] for i in plan.tasks}
     return Summary(Counter(statuses.values()), [i for i, status in statuses.items() if status != "done"])
 
@@ -160,21 +150,20 @@ def _run(plan: Plan, prepared: Prepared, store: Store, workers: Executor | None,
 def _work(
     plan: Plan,
     prepared: Prepared,
-    packs: list[Pack],
     remains: Remains,
     scheduler: Scheduler,
     store: Store,
     workers: Executor,
     out: TextIO,
 ) -> None:
-    todo = [pack for pack in packs if any(task.id not in remains.settled for task in pack.tasks)]
-    number = workers.start(store.uri, len(todo))
+    packs = len(scheduler.pack_ids())
+    number = workers.start(store.uri, packs)
     counts, done = plan.counts(), Counter(plan.tasks[i].kind for i in remains.settled)
     costs = _costs(plan, prepared)
     kinds = {i: task.kind for i, task in plan.tasks.items() if i not in remains.settled}
     total = sum(counts.values())
     print(
-        f"{plan.spec.name}: {total - done.total()} of {total} tasks to do, in {len(todo)} packs on {number} worker(s); "
+        f"{plan.spec.name}: {total - done.total()} of {total} tasks to do, in {packs} packs on {number} worker(s); "
         f"results in {store.uri}",
         file=out,
         flush=True,

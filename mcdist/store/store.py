@@ -42,11 +42,15 @@ def open_store(uri: str | Path, *, create: bool = False) -> Store:
     return Store(files)
 
 
-def check_target(uri: str | Path) -> None:
-    """Raise the StoreError that `open_store(uri, create=True)` would, as far as can be told without writing."""
+def check_target(uri: str | Path) -> bool:
+    """Whether a store is there already.
+
+    Raises the StoreError that `open_store(uri, create=True)` would, as far as can be told without writing.
+    """
     files = locate(uri)
-    found(files)
+    marker = found(files)
     check_can_create(files)
+    return marker is not None
 
 
 @dataclass(frozen=True)

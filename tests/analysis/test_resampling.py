@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mcdist.analysis.resampling import codes, families, replicate, resample, stream
@@ -12,7 +12,6 @@ from .frames import frame
 statistics = st.one_of(st.just("mean"), st.just("median"), st.floats(0.01, 0.99))
 
 
-@settings(deadline=None)
 @given(st.data(), statistics)
 def test_a_weighted_statistic_is_that_of_the_repeated_values(data, statistic):
     size = data.draw(st.integers(1, 8))
@@ -25,7 +24,6 @@ def test_a_weighted_statistic_is_that_of_the_repeated_values(data, statistic):
     np.testing.assert_allclose(got, [[expected, 2 * expected]], rtol=1e-9, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(st.integers(2, 7), st.integers(0, 2**32 - 1))
 def test_a_jackknife_sample_is_the_pairs_without_one_end_point(n, seed):
     rng = np.random.default_rng(seed)

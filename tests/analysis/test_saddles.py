@@ -42,7 +42,7 @@ def connects(edges, pairs):
     return all(find(a) == find(b) for a, b in pairs)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(saddles)
 def test_the_tree_is_the_lightest_forest_that_joins_what_paths_join(values):
     tree = saddle_tree(barrier_frame(values))
@@ -55,7 +55,7 @@ def test_the_tree_is_the_lightest_forest_that_joins_what_paths_join(values):
     assert tree["saddle"].is_monotonic_increasing
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(saddles)
 def test_minimax_is_the_best_of_all_routes(values):
     table = minimax_saddles(barrier_frame(values))
@@ -65,7 +65,7 @@ def test_minimax_is_the_best_of_all_routes(values):
     assert (table["minimax"] <= own).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(saddles)
 def test_minimax_is_an_ultrametric(values):
     table = minimax_saddles(barrier_frame(values))
@@ -75,7 +75,7 @@ def test_minimax_is_an_ultrametric(values):
         assert sides[1] == sides[2]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(saddles)
 def test_the_heights_of_the_merges_are_the_tree(values):
     forest = saddle_forest(barrier_frame(values))

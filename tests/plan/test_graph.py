@@ -47,7 +47,7 @@ def test_settings_that_come_to_the_same_task_share_it() -> None:
     assert plan.counts() == {"endpoint": 3, "path": 2 * (3 + 1), "profile": 2 * (3 + 1)}  # (2, 1) is not (1, 2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sweeps())
 def test_every_task_comes_after_its_inputs(data: dict[str, Any]) -> None:
     seen: set[str] = set()
@@ -57,7 +57,7 @@ def test_every_task_comes_after_its_inputs(data: dict[str, Any]) -> None:
         seen.add(key)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sweeps())
 def test_ids_do_not_see_the_order_of_keys(data: dict[str, Any]) -> None:
     assert list(make_plan(load_spec(reordered(data))).tasks) == list(make_plan(load_spec(data)).tasks)
@@ -153,7 +153,7 @@ BASE: dict[str, Any] = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), st.sampled_from(list(NUMBERS)))
 def test_any_number_that_differs_makes_other_ids_for_all_that_it_reaches(
     choose: st.DataObject, keys: tuple[str, ...]

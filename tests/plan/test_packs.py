@@ -63,7 +63,7 @@ def test_paths_that_differ_in_seed_and_rate_share_a_shape() -> None:
     assert plan.counts()["path"] == 4 * 6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sweeps(), st.integers(1, 20))
 def test_packs_are_a_partition_of_the_tasks_into_parts_of_nearly_equal_size(data: dict[str, Any], size: int) -> None:
     plan = make_plan(load_spec(data))

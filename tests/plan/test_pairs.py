@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mcdist.plan.pairs import choose_pairs
@@ -14,7 +14,6 @@ from mcdist.spec import PairsSpec
 sizes = st.integers(2, 12)
 
 
-@settings(deadline=None)
 @given(sizes)
 def test_all(n: int) -> None:
     pairs = choose_pairs(PairsSpec(kind="all"), n)
@@ -23,7 +22,6 @@ def test_all(n: int) -> None:
     assert all(0 <= i < j < n for i, j in pairs)
 
 
-@settings(deadline=None)
 @given(sizes)
 def test_chain_visits_all_in_order(n: int) -> None:
     pairs = choose_pairs(PairsSpec(kind="chain"), n)
@@ -45,7 +43,6 @@ def drawn(n: int, number: int, seed: int = 0) -> list[tuple[int, int]]:
     return choose_pairs(PairsSpec(kind="random", random=number, seed=seed), n)
 
 
-@settings(deadline=None)
 @given(sizes, st.integers(0, 99), st.data())
 def test_random_pairs_are_so_many_different_ones_out_of_all(n: int, seed: int, choose: st.DataObject) -> None:
     every = choose_pairs(PairsSpec(kind="all"), n)
@@ -56,7 +53,6 @@ def test_random_pairs_are_so_many_different_ones_out_of_all(n: int, seed: int, c
     assert pairs == sorted(set(pairs)) == drawn(n, number, seed)
 
 
-@settings(deadline=None)
 @given(sizes, st.integers(0, 99))
 def test_more_random_pairs_hold_the_fewer_and_as_many_as_there_are_is_all(n: int, seed: int) -> None:
     every = choose_pairs(PairsSpec(kind="all"), n)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -71,7 +71,6 @@ def test_what_differs_differs(one: SpecModel, two: SpecModel) -> None:
     assert not same(one, two)
 
 
-@settings(deadline=None)
 @given(trainings | problems)
 def test_it_survives_the_way_to_a_worker_and_does_not_see_the_order_of_keys(data: dict[str, Any]) -> None:
     model = ProblemSpec if "model" in data else TrainSpec
@@ -81,7 +80,6 @@ def test_it_survives_the_way_to_a_worker_and_does_not_see_the_order_of_keys(data
     assert canonical(back) == canonical(spec)
 
 
-@settings(deadline=None)
 @given(trainings)
 def test_a_field_added_later_with_its_default_changes_nothing(data: dict[str, Any]) -> None:
     class Later(TrainSpec):
@@ -94,7 +92,6 @@ def test_a_field_added_later_with_its_default_changes_nothing(data: dict[str, An
     assert canonical(now, shape=True) == canonical(later, shape=True)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 9), st.integers(0, 9))
 def test_a_nested_default_counts_by_what_identifies_it(scalar: int, place: int) -> None:
     class Inner(SpecModel):

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mcdist.spec import load_spec
@@ -26,7 +26,6 @@ def test_without_a_grid_there_is_one_choice() -> None:
     assert choices(value) == [value]
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcd"), values, max_size=4))
 def test_grids_make_their_product_the_last_varying_fastest(grids: dict[str, list[int]]) -> None:
     found = choices({"rest": 0, **{key: {"grid": entries} for key, entries in grids.items()}})
@@ -34,14 +33,12 @@ def test_grids_make_their_product_the_last_varying_fastest(grids: dict[str, list
     assert found == [{"rest": 0, **dict(zip(grids, chosen, strict=True))} for chosen in products]
 
 
-@settings(deadline=None)
 @given(values, values)
 def test_a_grid_may_be_deep_in_lists_and_mappings(one: list[int], two: list[int]) -> None:
     found = choices({"a": [{"b": {"grid": one}}, {"grid": two}]})
     assert found == [{"a": [{"b": x}, y]} for x in one for y in two]
 
 
-@settings(deadline=None)
 @given(values, values)
 def test_an_entry_may_hold_grids_itself(one: list[int], two: list[int]) -> None:
     found = choices({"grid": ["x", {"b": {"grid": one}, "c": {"grid": two}}]})

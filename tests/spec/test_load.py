@@ -133,7 +133,7 @@ def test_set_is_the_same_as_editing_the_file(keys: tuple[str | int, ...], value:
     assert changed(f"{'.'.join(map(str, keys))}={yaml.safe_dump(value, default_flow_style=True)}") == load_spec(data)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sweeps())
 def test_what_is_written_is_read_back(load: Callable[[str], SweepSpec], data: dict[str, Any]) -> None:
     spec = load_spec(data)
@@ -143,19 +143,19 @@ def test_what_is_written_is_read_back(load: Callable[[str], SweepSpec], data: di
     assert dump_spec(load(text), ["what", "was run"]) == text
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sweeps())
 def test_a_file_and_a_mapping_say_the_same(load: Callable[[str], SweepSpec], data: dict[str, Any]) -> None:
     assert load(yaml.safe_dump(data, sort_keys=False)) == load_spec(data)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sweeps())
 def test_the_order_of_keys_does_not_matter(data: dict[str, Any]) -> None:
     assert load_spec(reordered(data)) == load_spec(data)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sweeps(), st.data())
 def test_one_setting_or_a_list_of_one(data: dict[str, Any], choose: st.DataObject) -> None:
     section = choose.draw(st.sampled_from(["problem", "endpoints"]))

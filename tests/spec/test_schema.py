@@ -39,7 +39,7 @@ def test_jobs_are_taken_as_written_and_as_resolved(job: Path) -> None:
     assert takes(dump_spec(load_spec(job)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sweeps())
 def test_what_the_loader_takes_is_taken(data: dict[str, Any]) -> None:
     VALIDATOR.validate(data)

@@ -19,7 +19,7 @@ def files(uri: str) -> Files:
     return locate(uri)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(data=st.binary(), draw=st.data())
 def test_what_is_written_is_read_whole_and_in_part(files: Files, data: bytes, draw: st.DataObject) -> None:
     files.write("some/where", data)

@@ -44,7 +44,7 @@ ACTS = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(history=st.lists(st.tuples(ACTS, st.none() | st.integers(0, 12)), max_size=7))
 def test_every_history_leaves_each_task_once(history: list[tuple[Act, int | None]]) -> None:
     fsspec.filesystem("memory").store.clear()

@@ -32,7 +32,7 @@ def row_of(schema: pa.Schema) -> st.SearchStrategy[dict[str, object]]:
     return st.fixed_dictionaries({"task_id": st.text("0123456789abcdef", min_size=1)}, optional=optional)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), table=st.sampled_from(sorted(TABLES)))
 def test_rows_survive_and_missing_columns_are_null(data: st.DataObject, table: str) -> None:
     schema = TABLES[table].schema
