@@ -64,10 +64,11 @@ def stream(seed: int, *names: object) -> np.random.Generator:
 
 
 def families(endpoints: pd.DataFrame) -> dict[str, str]:
-    """The root ancestor of every end point of the `endpoints` table (itself where it has no parent).
+    """For every end point of the `endpoints` table, the one that stands for its family (itself where it is alone).
 
-    End points that were branched from one parent share its training, so the family is what is independent:
-    pass the result as `families` to the functions that give intervals.
+    What is independent is the family: end points that were branched from one parent share its training, and those of
+    one problem and seed (trained, say, at several learning rates) share initial weights and data order. Pass the
+    result as `families` to the functions that give intervals.
     """
     parent: dict[str, str] = {
         str(child): str(ancestor)
@@ -82,7 +83,16 @@ def families(endpoints: pd.DataFrame) -> dict[str, str]:
             seen.add(name)
         return name
 
-    return {str(name): root(str(name)) for name in endpoints["endpoint_id"]}
+    origins = {
+        str(name): (str(problem), int(seed))
+        for name, problem, seed in zip(*(endpoints[c] for c in ("endpoint_id", "problem", "seed")), strict=True)
+        if pd.notna(seed)
+    }
+    roots = {str(name): root(str(name)) for name in endpoints["endpoint_id"]}
+    first: dict[tuple[str, int], str] = {}
+    for name in sorted(set(roots.values()) & set(origins)):
+        first.setdefault(origins[name], name)
+    return {name: first[origins[top]] if top in origins else top for name, top in roots.items()}
 
 
 def codes(pairs: pd.DataFrame, family: Mapping[str, str] | None) -> tuple[Ints, Ints, int]:

@@ -62,6 +62,13 @@ def test_a_family_is_the_root_ancestor():
     }
 
 
+def test_end_points_of_one_problem_and_seed_are_one_family():
+    """They began with the same weights; the same seed of another problem says nothing."""
+    rows = [("b", "digits/mlp", 0), ("a", "digits/mlp", 0), ("c", "digits/mlp", 1), ("d", "mnist/mlp", 0)]
+    table = frame("endpoints", [dict(zip(("endpoint_id", "problem", "seed"), row, strict=True)) for row in rows])
+    assert families(table) == {"a": "a", "b": "a", "c": "c", "d": "d"}
+
+
 def test_units_are_numbered_by_name_after_families_are_joined():
     pairs = pd.DataFrame({"endpoint_a": ["x", "y"], "endpoint_b": ["z", "x"]})
     a, b, n = codes(pairs, {"z": "x"})
