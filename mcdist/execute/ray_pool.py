@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -46,22 +45,6 @@ class _Actor:
 _REMOTE: Any = ray.remote(_Actor)
 
 
-@dataclass(frozen=True)
-class _Member:
-    """An actor, and the reference that resolves once its constructor has succeeded."""
-
-    actor: Any
-    ready: Any
-
-    def lived(self) -> bool:
-        """Whether it ever started."""
-        try:
-            done, _ = ray.wait([self.ready], timeout=0)
-            return bool(done) and bool(ray.get(self.ready))
-        except ray.exceptions.RayError:
-            return False
-
-
 class RayExecutor(Executor):
     """Actors on the cluster at `address` (or $RAY_ADDRESS, as inside a Ray job), else on a Ray of this machine's own.
 
@@ -70,8 +53,9 @@ class RayExecutor(Executor):
 
     def __init__(self, resources: ResourcesSpec, datasets: Mapping[str, Dataset], address: str | None) -> None:
         self._resources, self._datasets = resources, datasets
-        self._running: dict[Any, tuple[_Member, Job]] = {}
-        self._idle: list[_Member] = []
+        self._starting: dict[Any, Any] = {}  # reference that resolves once the actor is ready -> actor
+        self._idle: list[Any] = []
+        self._running: dict[Any, tuple[Any, Job]] = {}
         self._owns_ray = _connect(address)
         try:
             self._gpus = _gpus_per_worker(resources)
@@ -85,61 +69,70 @@ class RayExecutor(Executor):
         self._store = store
         self._data = {key: ray.put(data) for key, data in self._datasets.items()}
         self._size = max(1, min(most, _room(self._resources, self._gpus)))
-        self._idle = [self._member() for _ in range(self._size)]
         self._stillborn = 0
+        for _ in range(self._size):
+            self._start_one()
         return self._size
 
-    def _member(self) -> _Member:
+    def _start_one(self) -> None:
         options = _REMOTE.options(num_cpus=self._resources.cpus, num_gpus=self._gpus, max_restarts=0)
         actor = options.remote(self._store, self._resources.threads, self._gpus > 0, self._data)
-        return _Member(actor, actor.ready.remote())
+        self._starting[actor.ready.remote()] = actor
 
     def free(self) -> int:
-        """See `Executor`."""
+        """See `Executor`: an actor gets work once it is ready; one that Ray has no room for (yet) gets none."""
         return len(self._idle)
 
     def submit(self, job: Job) -> None:
         """See `Executor`."""
-        member = self._idle.pop()
-        self._running[member.actor.do.remote(job)] = (member, job)
+        actor = self._idle.pop()
+        self._running[actor.do.remote(job)] = (actor, job)
 
     def wait(self, timeout_s: float) -> list[Ended | Lost]:
         """See `Executor`."""
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
-        return [event for reference in ready if (event := self._collect(reference)) is not None]
+        ready, _ = ray.wait([*self._running, *self._starting], num_returns=1, timeout=timeout_s)
+        events = []
+        for reference in ready:
+            if reference in self._starting:
+                self._started(reference)
+            else:
+                events.append(self._collect(reference))
+        return events
 
-    def _collect(self, reference: Any) -> Ended | Lost | None:
-        member, job = self._running.pop(reference)
+    def _started(self, reference: Any) -> None:
+        actor = self._starting.pop(reference)
+        try:
+            ray.get(reference)
+        except _GONE as error:
+            self._stillborn += 1
+            if self._stillborn >= _STILLBORN * self._size:
+                reason = str(error).strip().splitlines()[-1]  # before it, Ray's account and a traceback
+                raise ExecutorError(f"workers do not start; the last one: {reason}") from error
+            self._start_one()
+            return
+        self._stillborn = 0
+        self._idle.append(actor)
+
+    def _collect(self, reference: Any) -> Ended | Lost:
+        actor, job = self._running.pop(reference)
         try:
             report: Report = ray.get(reference)
         except _GONE as error:
-            return self._replace(member, job, error)
+            ray.kill(actor)
+            self._start_one()
+            return Lost(job, f"{type(error).__name__}: {str(error).strip()}")
         except ray.exceptions.RayTaskError as error:
             raise ExecutorError(f"a worker cannot go on: {error.cause!r}") from error
-        self._stillborn = 0
-        self._idle.append(member)
+        self._idle.append(actor)
         return Ended(job, report)
-
-    def _replace(self, member: _Member, job: Job, error: Exception) -> Lost | None:
-        """A new worker for one that went away; a job on a worker that never started is no loss of the job's."""
-        lived = member.lived()
-        ray.kill(member.actor)
-        self._idle.append(self._member())
-        if lived:
-            return Lost(job, f"{type(error).__name__}: {str(error).strip()}")
-        self._stillborn += 1
-        if self._stillborn >= _STILLBORN * self._size:
-            raise ExecutorError(f"workers do not start; the last one: {str(error).strip()}") from error
-        self.submit(job)
-        return None
 
     def close(self) -> None:
         """See `Executor`: a Ray of our own is stopped, on a shared cluster our actors are."""
         if self._owns_ray:
             ray.shutdown()
             return
-        for member in [*self._idle, *(member for member, _ in self._running.values())]:
-            ray.kill(member.actor)
+        for actor in [*self._starting.values(), *self._idle, *(actor for actor, _ in self._running.values())]:
+            ray.kill(actor)
 
 
 def _connect(address: str | None) -> bool:

@@ -119,3 +119,28 @@ def test_resources_that_no_machine_has_are_refused_before_anything_is_written(tm
     with pytest.raises(mcdist.RequestError, match=r"asks for 1 CPU and 5 GPU.*there are: 2 CPU, 0 GPU"):
         run(small_sweep(resources={"gpus": 5}), tmp_path / "s", executor="ray")
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.usefixtures("_one_ray")
+def test_more_workers_than_there_is_room_for_do_no_harm(tmp_path: Path) -> None:
+    """Those that Ray cannot place get no work, instead of work that waits for ever."""
+    summary = run(small_sweep(resources={"pack": 1, "workers": 5}), tmp_path / "s", executor="ray")
+    assert summary.counts == {"done": 28}
+
+
+@pytest.mark.usefixtures("_one_ray")
+def test_workers_that_do_not_start_end_the_run_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mcdist.execute import ray_pool
+
+    class Stillborn(ray_pool._Actor):
+        def __init__(self, *_: object) -> None:
+            raise OSError("this node has no such folder")
+
+    import ray
+
+    monkeypatch.setattr(ray_pool, "_REMOTE", ray.remote(Stillborn))
+    with pytest.raises(
+        mcdist.McdistError, match="workers do not start; the last one: OSError: this node has no such folder"
+    ):
+        run(small_sweep(), tmp_path / "s", executor="ray")
+    assert mcdist.open_store(tmp_path / "s").table("tasks").empty
