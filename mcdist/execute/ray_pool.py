@@ -147,6 +147,8 @@ def _connect(address: str | None) -> bool:
         ray.init(address="local", include_dashboard=False, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise RequestError(f"cannot connect to Ray at {address or 'this machine'}: {error}") from error
+    except Exception as error:  # Ray raises plain ones when its own processes die while they start
+        raise ExecutorError(f"Ray does not start: {error}") from error
     return True
 
 
