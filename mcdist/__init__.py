@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mcdist.errors import McdistError, RequestError
@@ -17,10 +20,19 @@ __all__ = ["McdistError", "RequestError", "__version__", "load_spec", "open_stor
 _HOMES = {"plan": "mcdist.api", "run": "mcdist.api", "load_spec": "mcdist.spec", "open_store": "mcdist.store"}
 
 
+class _Package(ModuleType):
+    """The function `mcdist.plan` has the name of a subpackage, whose import must not put itself in its place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
 def __getattr__(name: str) -> Any:
     """Public names, imported when first used: reading a store should not load all of torch."""
     if name not in _HOMES:
         raise AttributeError(f"module 'mcdist' has no attribute {name!r}")
-    import importlib
-
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -140,16 +140,31 @@ def failures(
     """Tasks that failed or are blocked by one that did, and why. Exit code 1 if there are any."""
     from mcdist.store import open_store
 
-    tasks = open_store(store).table("tasks", ["task_id", "kind", "status", "error_kind", "error"])
-    bad = tasks[tasks["status"] != "done"]
-    if bad.empty:
+    tasks = open_store(store).table("tasks", ["task_id", "kind", "status", "error_kind", "error", "spec"])
+    failed, blocked = (tasks[tasks["status"] == status] for status in ("failed", "blocked"))
+    if failed.empty and blocked.empty:
         print("no failures")
         return
-    for row in bad.itertuples():
+    for row in failed.itertuples():
         text = str(row.error).strip()
-        print(f"{row.task_id} {row.kind} {row.status} ({row.error_kind}): {text if full else text.splitlines()[-1]}")
-    print(f"{len(bad)} of {len(tasks)} tasks; weights, spec and inputs of each: table 'tasks'", file=sys.stderr)
+        what = text if full else text.splitlines()[-1]
+        print(f"{row.task_id} {row.kind} ({_describe(str(row.spec))}) {row.error_kind}: {what}")
+    for kind, count in blocked["kind"].value_counts().items():
+        print(f"blocked by them: {count} of kind {kind}")
+    print(f"{len(failed)} failed, {len(blocked)} blocked of {len(tasks)}; all of it in table 'tasks'", file=sys.stderr)
     raise typer.Exit(1)
+
+
+def _describe(spec: str) -> str:
+    """What tells a task from others of its kind: problem, seed or path, learning rate."""
+    data = json.loads(spec)
+    problem = data["problem"]
+    parts = [f"{problem['data']['name']}/{problem['model']['name']}"]
+    parts += [f"seed {data['seed']}"] if "seed" in data else []
+    path = data.get("path") or {}
+    parts += [path["kind"]] if path else []
+    train = data.get("train") or path.get("train")
+    return ", ".join([*parts, *([f"lr {train['lr']:g}"] if train else [])])
 
 
 @app.command()

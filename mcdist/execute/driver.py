@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from types import FrameType
+from typing import Any
 
 from mcdist.execute.executor import Ended, Executor, Lost
 from mcdist.execute.job import Job, Verdict, job_of
@@ -18,7 +18,7 @@ from mcdist.execute.scheduler import Scheduler
 from mcdist.execute.worker import task_row
 from mcdist.store import PackResult, Store
 
-__all__ = ["Interrupted", "Summary", "drive", "interruptible"]
+__all__ = ["Interrupted", "Signals", "Summary", "drive"]
 
 
 class Interrupted(BaseException):
@@ -45,29 +45,34 @@ class Summary:
         return 1 if self.failed else 0
 
 
-@contextmanager
-def interruptible() -> Iterator[Callable[[], None]]:
-    """SIGINT and SIGTERM raise Interrupted inside; elsewhere than in the main thread nothing changes.
+class Signals:
+    """SIGINT and SIGTERM raise Interrupted while this is entered; elsewhere than in the main thread nothing changes.
 
-    Gives a function that puts the handlers in place once more: connecting to Ray installs its own, which abort.
+    number: the signal that came. It is kept because libraries wrap what is raised inside them: Ray turns an exception
+    from a signal handler into a SystemError of its own.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+            self.install()
+        return self
+
+    def install(self) -> None:
+        """Put the handlers in place; once more after connecting to Ray, which installs its own, which abort."""
+        for number in self._before:
+            signal.signal(number, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
         raise Interrupted(number)
 
-    def install() -> None:
-        for number in before:
-            signal.signal(number, interrupt)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    install()
-    try:
-        yield install
-    finally:
-        for number, handler in before.items():
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
 

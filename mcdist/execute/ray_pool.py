@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -142,14 +143,23 @@ def _connect(address: str | None) -> bool:
     address = address or os.environ.get("RAY_ADDRESS")
     try:
         if address and address != "local":
+            _check_reachable(address)
             ray.init(address=address, log_to_driver=False)
             return False
         ray.init(address="local", include_dashboard=False, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise RequestError(f"cannot connect to Ray at {address or 'this machine'}: {error}") from error
     except Exception as error:  # Ray raises plain ones when its own processes die while they start
         raise ExecutorError(f"Ray does not start: {error}") from error
     return True
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ConnectionError where nobody listens at host:port: Ray itself would try for a minute and more."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        with socket.create_connection((host, int(port)), timeout=10):
+            pass
 
 
 def _gpus_per_worker(resources: ResourcesSpec) -> float:

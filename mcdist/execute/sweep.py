@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TextIO
 
 from mcdist.errors import RequestError
-from mcdist.execute.driver import Interrupted, Summary, drive, interruptible
+from mcdist.execute.driver import Signals, Summary, drive
 from mcdist.execute.executor import Executor
 from mcdist.execute.packing import pack_sizes
 from mcdist.execute.progress import ProgressDisplay, duration
@@ -107,15 +107,17 @@ def run_sweep(
     prepared = prepare(spec, source)
     plan = make_plan(prepared.spec)
     remains = what_remains(plan, _states(uri))
-    with interruptible() as catch_signals:
+    with Signals() as signals:
         workers: Executor | None = None
         try:
             if len(remains.settled) < len(plan.tasks):
                 workers = _executor(executor, prepared, address)
-                catch_signals()
+                signals.install()
             return _run(plan, prepared, remains, open_store(uri, create=True), workers, out)
-        except Interrupted as stop:
-            return Summary(interrupted=stop.signal)
+        except BaseException:
+            if signals.number is None:
+                raise
+            return Summary(interrupted=signals.number)
         finally:
             if workers is not None:
                 workers.close()

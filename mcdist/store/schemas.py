@@ -178,6 +178,8 @@ _TABLES = (
         "one metric along one path",
         (
             *_PATH,
+            Column("problem", STR, "label of the problem"),
+            Column("ends", STR, "fixed or free: a path with free ends has other values there than its end points"),
             Column("metric", STR, "column of path_points: train_loss, test_error, ..."),
             Column("n_points", INT, "positions that the profile had"),
             Column("value_a", REAL, "the metric at t = 0"),

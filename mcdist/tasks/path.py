@@ -82,13 +82,13 @@ def _result(
         "aligned": False,
         "endpoint_a": item.inputs[0],
         "endpoint_b": item.inputs[1],
+        "ends": path.ends,
     }
     row: dict[str, Any] = {
         **who,
         "n_points": len(controls),
         "length": float(length),
         "chord": float((controls[-1].double() - controls[0].double()).norm()),
-        "ends": path.ends,
         "draws": path.draws if path.train is not None else None,
         "seed": path.seed,
         **training_columns(path.train),

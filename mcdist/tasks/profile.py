@@ -14,6 +14,7 @@ from mcdist.science.paths.arclength import fraction
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.spec.tasks import ProfileTask
+from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.path import load_path
 from mcdist.tasks.work import Bench, Item, Outcome, Result
 
@@ -43,8 +44,9 @@ def _profile(item: Item, bench: Bench) -> Outcome:
         | {name: float(values[i]) for name, values in metrics.items()}
         for i in range(len(t))
     ]
+    label = problem_columns(spec.problem)["problem"]
     barriers = [
-        dict(path) | {"metric": name, "n_points": len(t)} | barrier(t, s, values)
+        dict(path) | {"problem": label, "metric": name, "n_points": len(t)} | barrier(t, s, values)
         for name, values in metrics.items()
         if name not in _NO_BARRIER
     ]

@@ -13,7 +13,7 @@ from mcdist.analysis.plots.style import metric_name
 from mcdist.analysis.ratios import barrier_ratio
 from mcdist.analysis.report.studies import Study, label_endpoints
 from mcdist.analysis.report.sweep import SweepTables
-from mcdist.analysis.report.text import duration, interval, last_line, number, spread
+from mcdist.analysis.report.text import duration, interval, last_line, number, ratio, spread
 
 __all__ = ["barrier_rows", "endpoint_rows", "failure_rows", "overview", "ratio_rows", "task_rows"]
 
@@ -147,7 +147,7 @@ def _ratio_row(
         "metric": metric_name(metric),
         "paths": f"{line} / {other}",
         "pairs": int(found["pairs"]),
-        "ratio": interval(found["ratio"], found["ratio_low"], found["ratio_high"]),
+        "ratio": ratio(found["ratio"], found["ratio_low"], found["ratio_high"]),
         "difference": interval(found["difference"], found["difference_low"], found["difference_high"]),
         "note": "; ".join(filter(None, (found["reason"], unmatched))),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["duration", "interval", "last_line", "number", "spread"]
+__all__ = ["duration", "interval", "last_line", "number", "ratio", "spread"]
 
 NONE = "–"  # noqa: RUF001 (an en dash is what a table shows for nothing)
 
@@ -26,6 +26,13 @@ def interval(estimate: float, low: float, high: float) -> str:
         return number(estimate)
     middle, below, above = _fixed([estimate, low, high], 3)
     return f"{middle} [{below}, {above}]"
+
+
+def ratio(estimate: float, low: float, high: float) -> str:
+    """As `interval`, but each number with digits of its own where they span orders of magnitude, as ratios do."""
+    if not (math.isfinite(low) and math.isfinite(high)) or 0 < high <= 20 * low:
+        return interval(estimate, low, high)
+    return f"{number(estimate)} [{number(low)}, {number(high)}]"
 
 
 def spread(low: float, high: float) -> str:
