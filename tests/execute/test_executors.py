@@ -24,7 +24,7 @@ def _one_ray() -> Iterator[None]:
     """A Ray that all tests of this file share; executors attach to it, and leave it running."""
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
