@@ -67,8 +67,14 @@ class Signals:
         for number in self._before:
             signal.signal(number, self._interrupt)
 
+    def ignore(self) -> None:
+        """Let no more signals through: all that is left to do is to stop."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self.number = number
+        self.ignore()
         raise Interrupted(number)
 
     def __exit__(self, *_: object) -> None:

@@ -119,6 +119,7 @@ def run_sweep(
                 raise
             return Summary(interrupted=signals.number)
         finally:
+            signals.ignore()  # a second Ctrl-C must not break off the stopping of the workers
             if workers is not None:
                 workers.close()
 
@@ -141,7 +142,9 @@ def _run(
     packs = form_packs(plan, pack_sizes(plan, prepared.facts, resources.pack, store))
     store.forget(remains.again)
     scheduler = Scheduler(packs, remains.settled, resources.retries)
-    store.clean(scheduler.pack_ids())  # alone what is done again here: others may be committing the rest right now
+    # only what is old: a pack that is done again replaces its own files, and another driver may be between its rows
+    # and its commit right now
+    store.clean()
     store.write_sweep(plan.spec.name, dump_spec(plan.spec, _notes(prepared)), list(plan.tasks))
     if workers is not None:
         _work(plan, prepared, remains, scheduler, store, workers, out)

@@ -38,6 +38,7 @@ class Wrapping(Executor):
         return []
 
     def close(self) -> None:
+        signal.raise_signal(self._number)  # an impatient second Ctrl-C
         self.closed = True
 
 
