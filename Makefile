@@ -1,13 +1,21 @@
 # make quickstart   install, run jobs/digits.yaml on this machine, write its report
+# make bench        measure what mcdist promises about speed on this machine, results in results/bench.json
 # make test         install with development tools, check style, types, imports, run all tests
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart bench bench-table test lint clean
 
 quickstart: .venv/installed
 	$(BIN)/mcdist run jobs/digits.yaml --store results/digits
 	$(BIN)/mcdist report results/digits
+
+bench: .venv/installed
+	@mkdir -p results
+	$(BIN)/mcdist bench --out results/bench.json
+
+bench-table:  # the README's table of those results
+	@$(BIN)/python -m mcdist.bench.table results/bench.json
 
 test: .venv/installed-dev lint
 	$(BIN)/python -m pytest

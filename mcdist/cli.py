@@ -194,6 +194,33 @@ def compact(store: StoreUri) -> None:
 
 
 @app.command()
+def bench(
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", metavar="NAME", help="measure this alone; may be given several times")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="F.json", help="keep the results in a file")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(metavar="N", help="rounds, in place of each suite's own number")
+    ] = None,
+) -> None:
+    """Measure what mcdist promises about speed, on this machine. Exit code 1 if a suite failed."""
+    from mcdist.bench.results import check_can_write, write_results
+    from mcdist.bench.runner import chosen, run_suites
+    from mcdist.bench.table import HEADS, cells, on
+
+    suites = chosen(suite)
+    if out is not None:
+        check_can_write(out)
+    results = run_suites(suites, sys.stderr, repeats)
+    _show(HEADS, [cells(row) for row in results.rows])
+    print(on(dict(results.machine)))
+    if out is not None:
+        write_results(out, results)
+        print(f"results: {out}")
+    raise typer.Exit(results.exit_code)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of a spec, for editors."""
     from mcdist.spec.schema import json_schema

@@ -1,0 +1,9 @@
+"""The suites by name. A new one: its file in `mcdist/bench/suites/`, a line here."""
+
+from __future__ import annotations
+
+from mcdist.bench.suite import Suite
+
+__all__ = ["SUITES"]
+
+SUITES: dict[str, Suite] = {}
