@@ -20,20 +20,32 @@ __all__ = ["CurveBends", "FreePoints", "Motion"]
 
 
 class Motion(ABC):
-    """State that moves, [K, M, P], and the places at which its loss is taken (`draws` of them each step)."""
+    """State that moves, and the places at which its loss is taken, one or several each step.
 
-    state: Tensor
-    draws: int = 1
+    held: the one tensor that is changed in place, [K, ...]; everything else follows from it. It may be put in another's
+    place (a trace of the step puts in the tensors that it follows).
+    """
+
+    held: Tensor
+
+    @property
+    @abstractmethod
+    def state(self) -> Tensor:
+        """What moves, a view of `held`: [K, M, P]."""
 
     def begin_epoch(self, epoch: int, steps: int) -> None:  # noqa: B027  (an optional hook)
         """Draw what the epoch's steps need."""
 
     @abstractmethod
-    def place(self, step: int, draw: int) -> Tensor:
-        """theta [K, P] at which the loss of this step is taken."""
+    def where(self, step: int) -> tuple[Tensor, ...]:
+        """The places of this step, one tensor each: what `place` and `pull` need to know of them."""
 
     @abstractmethod
-    def pull(self, step: int, draw: int, grad: Tensor) -> Tensor:
+    def place(self, where: Tensor) -> Tensor:
+        """theta [K, P] at which the loss is taken; valid until the next call."""
+
+    @abstractmethod
+    def pull(self, where: Tensor, grad: Tensor) -> Tensor:
         """The gradient [K, M, P] of the state, given the gradient [K, P] at the place."""
 
 
@@ -41,13 +53,23 @@ class FreePoints(Motion):
     """K points, each moved by its own gradient: training end points. theta: [K, P], moved in place."""
 
     def __init__(self, theta: Tensor) -> None:
-        self.state = theta[:, None]
+        self.held = theta
+        self._here = (theta.new_empty(0),)
 
-    def place(self, step: int, draw: int) -> Tensor:
+    @property
+    def state(self) -> Tensor:
         """See `Motion`."""
-        return self.state[:, 0]
+        return self.held[:, None]
 
-    def pull(self, step: int, draw: int, grad: Tensor) -> Tensor:
+    def where(self, step: int) -> tuple[Tensor, ...]:
+        """See `Motion`: there is but one place, the points themselves."""
+        return self._here
+
+    def place(self, where: Tensor) -> Tensor:
+        """See `Motion`."""
+        return self.held
+
+    def pull(self, where: Tensor, grad: Tensor) -> Tensor:
         """See `Motion`."""
         return grad[:, None]
 
@@ -56,7 +78,7 @@ class CurveBends(Motion):
     """The bends (and with `free_ends` the ends) of K curves, each seen at its own t ~ U[0, 1] per step.
 
     controls: [K, n + 2, P], moved in place. streams: K; curve k's t comes from `streams[k].child("t", epoch)`.
-    draws: positions t per minibatch, their gradients averaged.
+    draws: positions t per minibatch, their gradients averaged. A place is known by its coefficients c_j(t), [K, n + 2].
     """
 
     def __init__(
@@ -68,25 +90,32 @@ class CurveBends(Motion):
         free_ends: bool = False,
         draws: int = 1,
     ) -> None:
-        self.family, self.controls, self.streams, self.draws = family, controls, streams, draws
-        self.moving = slice(None) if free_ends else slice(1, -1)
-        self.state = controls[:, self.moving]
+        self.held, self._family, self._streams, self._draws = controls, family, streams, draws
+        self._moving = slice(None) if free_ends else slice(1, -1)
         self._coefficients = controls.new_empty(0)
 
+    @property
+    def state(self) -> Tensor:
+        """See `Motion`."""
+        return self.held[:, self._moving]
+
     def begin_epoch(self, epoch: int, steps: int) -> None:
-        """See `Motion`: t and c_j(t) of the whole epoch at once, [K, steps, draws, n + 2]."""
+        """See `Motion`: t and c_j(t) of the whole epoch at once, [steps, draws, K, n + 2]."""
         t = torch.stack(
-            [torch.from_numpy(s.child("t", epoch).generator().random((steps, self.draws))) for s in self.streams]
+            [torch.from_numpy(s.child("t", epoch).generator().random((steps, self._draws))) for s in self._streams],
+            dim=-1,
         )
-        c = self.family.coefficients(t, self.controls.shape[1])
-        self._coefficients = c.to(self.controls.device, self.controls.dtype)
+        c = self._family.coefficients(t, self.held.shape[1])
+        self._coefficients = c.to(self.held.dtype).to(self.held.device, non_blocking=True)
 
-    def place(self, step: int, draw: int) -> Tensor:
+    def where(self, step: int) -> tuple[Tensor, ...]:
         """See `Motion`."""
-        c = self._coefficients[:, step, draw]
-        return torch.bmm(c[:, None], self.controls)[:, 0]
+        return self._coefficients[step].unbind()
 
-    def pull(self, step: int, draw: int, grad: Tensor) -> Tensor:
+    def place(self, where: Tensor) -> Tensor:
         """See `Motion`."""
-        c = self._coefficients[:, step, draw, self.moving]
-        return c[:, :, None] * grad[:, None]
+        return torch.bmm(where[:, None], self.held)[:, 0]
+
+    def pull(self, where: Tensor, grad: Tensor) -> Tensor:
+        """See `Motion`."""
+        return where[:, self._moving, None] * grad[:, None]

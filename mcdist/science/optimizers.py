@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,9 +20,9 @@ PerPoint = float | Tensor
 """One number for all K points, or K of them as [K, 1, 1]."""
 
 
-def per_point(values: Sequence[float], like: Tensor) -> PerPoint:
-    """K numbers as one float where they are all the same, else as [K, 1, 1] on the device of `like`."""
-    if len(set(values)) == 1:
+def per_point(values: Sequence[float], like: Tensor, *, always: bool = False) -> PerPoint:
+    """K numbers as one float where they are all the same, else (or `always`) as [K, 1, 1] on the device of `like`."""
+    if len(set(values)) == 1 and not always:
         return float(values[0])
     return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None, None]
 
@@ -29,19 +30,29 @@ def per_point(values: Sequence[float], like: Tensor) -> PerPoint:
 def _add_scaled(target: Tensor, vector: Tensor, scale: PerPoint) -> None:
     """target += scale * vector, in place."""
     if isinstance(scale, Tensor):
-        target.addcmul_(vector, scale)
+        target.addcmul_(vector, scale.to(target.dtype))
     else:
         target.add_(vector, alpha=scale)
 
 
+@dataclass
 class Optimizer(ABC):
-    """An update rule. Weight decay is the training loop's: it enters the gradient, or, `decoupled`, the step."""
+    """An update rule. Weight decay is the training loop's: it enters the gradient, or, `decoupled`, the step.
 
-    decoupled: bool = False
+    memory: what it keeps from step to step, by name, changed in place. The tensors may be put in another's place (a
+    trace of the step puts in those that it follows).
+    """
+
+    decoupled: ClassVar[bool] = False
+    memory: dict[str, Tensor] = field(default_factory=dict, init=False)
+
+    @abstractmethod
+    def begin(self, state: Tensor) -> None:
+        """Fill the memory as it is before the first step."""
 
     @abstractmethod
     def step(self, state: Tensor, grad: Tensor, lr: PerPoint) -> None:
-        """Move `state` [K, M, P] in place, given the gradient [K, M, P]."""
+        """Move `state` [K, M, P] in place, given the gradient [K, M, P]; `begin` comes before the first one."""
 
 
 @dataclass
@@ -50,19 +61,19 @@ class Sgd(Optimizer):
 
     momentum: PerPoint = 0.0
     nesterov: bool = False
-    _velocity: Tensor | None = field(default=None, init=False)
+
+    def begin(self, state: Tensor) -> None:
+        """See `Optimizer`: v = 0, so that the first step is plain, as torch's is."""
+        if isinstance(self.momentum, Tensor) or self.momentum != 0.0:
+            self.memory = {"velocity": torch.zeros_like(state, memory_format=torch.contiguous_format)}
 
     def step(self, state: Tensor, grad: Tensor, lr: PerPoint) -> None:
         """See `Optimizer`."""
         direction = grad
-        if isinstance(self.momentum, Tensor) or self.momentum != 0.0:
-            if self._velocity is None:
-                self._velocity = torch.clone(grad)
-            else:
-                self._velocity.mul_(self.momentum).add_(grad)
-            direction = self._velocity
+        if self.memory:
+            direction = self.memory["velocity"].mul_(self.momentum).add_(grad)
             if self.nesterov:
-                direction = grad + self.momentum * self._velocity
+                direction = grad + self.momentum * direction
         _add_scaled(state, direction, -lr)
 
 
@@ -72,26 +83,27 @@ class Adam(Optimizer):
 
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
-    _moments: tuple[Tensor, Tensor] | None = field(default=None, init=False)
-    _steps: int = field(default=0, init=False)
+
+    def begin(self, state: Tensor) -> None:
+        """See `Optimizer`: both moments 0. Steps are counted on the device, so that no step is a special one."""
+        moments = {n: torch.zeros_like(state, memory_format=torch.contiguous_format) for n in ("first", "second")}
+        self.memory = moments | {"steps": torch.zeros((), dtype=torch.float64, device=state.device)}
 
     def step(self, state: Tensor, grad: Tensor, lr: PerPoint) -> None:
         """See `Optimizer`."""
-        if self._moments is None:
-            self._moments = (torch.zeros_like(grad), torch.zeros_like(grad))
-        self._steps += 1
-        (b1, b2), (m, v) = self.betas, self._moments
+        (b1, b2), m, v = self.betas, self.memory["first"], self.memory["second"]
+        steps = self.memory["steps"].add_(1.0)
         m.lerp_(grad, 1.0 - b1)
         v.mul_(b2).addcmul_(grad, grad, value=1.0 - b2)
-        scale = (v.sqrt() / (1.0 - b2**self._steps) ** 0.5).add_(self.eps)
-        _add_scaled(state, m / scale, -lr / (1.0 - b1**self._steps))
+        scale = (v.sqrt() / (1.0 - b2**steps).sqrt()).add_(self.eps)
+        _add_scaled(state, m / scale, -lr / (1.0 - b1**steps))
 
 
 @dataclass
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019): w <- w - lr wd w beside Adam's step."""
 
-    decoupled: bool = field(default=True, init=False)
+    decoupled: ClassVar[bool] = True
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": Sgd, "adam": Adam, "adamw": AdamW}

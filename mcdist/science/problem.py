@@ -46,6 +46,15 @@ class Problem(ABC):
         precision: autocast to this type, None for none.
         """
 
+    def gradient(
+        self, points: Points, batch: Any, precision: torch.dtype | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss [K], error [K] and d loss_k / d theta_k [K, P]; the caller may change the gradient.
+
+        The same numbers as `gradient`, by whatever way is fastest; that tensor may be used again by the next call.
+        """
+        return gradient(self, points, batch, precision)
+
     @abstractmethod
     def settle(self, points: Points) -> Points:
         """The same parameters with the buffers that belong to them (BatchNorm statistics re-estimated)."""

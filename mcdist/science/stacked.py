@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from mcdist.errors import RequestError
+from mcdist.science.bound import BoundModule
 from mcdist.science.layout import Layout
 from mcdist.science.points import Points
 
@@ -24,10 +27,13 @@ class StackedModule:
     The trainable parameters make up `theta`; everything else in the module's state (buffers, frozen parameters) is
     carried per point in `buffers`. K > 1 runs as one vmap; one point, a module that draws random numbers
     (Dropout), and convolutions on a CPU (where grouped kernels are slower than one network after the other) run
-    plainly, point by point. Which way is taken changes float rounding only.
+    plainly, point by point. Which way is taken changes float rounding only. channels_last: give images to what runs
+    plainly in that memory format (rounding only, too).
     """
 
-    def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, module: nn.Module, device: torch.device, dtype: torch.dtype, *, channels_last: bool = False
+    ) -> None:
         self.module = module.to(device=device, dtype=dtype)
         self.device, self.dtype = device, dtype
         trainable = {n: p for n, p in self.module.named_parameters() if p.requires_grad}
@@ -39,7 +45,9 @@ class StackedModule:
         self.random = False  # set by `probe`
         self.widest = 0  # set by `probe`
         self._mode: Mode | None = None
-        self._pointwise = convolutional(self.module) and device.type == "cpu"
+        self.pointwise = convolutional(self.module) and device.type == "cpu"
+        self._bound = BoundModule(self.module, self.layout)
+        self._channels_last = channels_last
 
     def _full_precision(self, norm: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
         """Under autocast BatchNorm gets its input in bfloat16, which under vmap does not go with float32 statistics."""
@@ -140,12 +148,12 @@ class StackedModule:
     def __call__(
         self, points: Points, inputs: Tensor, *, shared: bool = False, seeds: Sequence[int] | None = None
     ) -> Tensor:
-        """Outputs [K, B, ...] at K points, in the mode that is set.
+        """Outputs [K, B, ...] at K points, in the mode that is set; differentiable in `points.theta`.
 
         inputs: [K, B, ...], or [B, ...] for all points (`shared`). seeds: K seeds of the module's own random
         numbers, for a module that draws any.
         """
-        if len(points) > 1 and not self._pointwise and seeds is None:
+        if len(points) > 1 and not self.pointwise and seeds is None:
             return self._stacked(points, inputs, shared)
         return torch.stack(
             [
@@ -162,13 +170,54 @@ class StackedModule:
 
     def _one(self, points: Points, k: int, inputs: Tensor, seed: int | None) -> Tensor:
         buffers = {name: b[k] for name, b in points.buffers.items()}  # views: what the module writes stays
-        views = self.layout.views(points.theta[k])
+        inputs = self._laid_out(inputs)
+        with self._seeded(seed):
+            if torch.is_grad_enabled():
+                return self._call(self.layout.views(points.theta[k]), buffers, inputs)
+            self._bound.bind(points.theta[k], buffers)
+            return self._bound(inputs)
+
+    def gradient(
+        self,
+        points: Points,
+        inputs: Tensor,
+        judge: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+        seeds: Sequence[int] | None = None,
+        precision: torch.dtype | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Loss [K], error [K] and gradient [K, P] (written anew by the next call), point by point, plainly.
+
+        inputs: [K, B, ...]. judge: k and outputs [B, ...] -> loss and error. None where a stack is the way.
+        """
+        if len(points) > 1 and not self.pointwise and seeds is None:
+            return None
+        found = []
+        for k in range(len(points)):
+            self._bound.bind(points.theta[k], {name: b[k] for name, b in points.buffers.items()})
+            with self._seeded(None if seeds is None else seeds[k]):
+                loss, error, grad = self._bound.gradient(self._laid_out(inputs[k]), partial(judge, k), precision)
+            found.append((loss, error, grad if len(points) == 1 else grad.clone()))
+        if len(found) == 1:
+            loss, error, grad = found[0]
+            return loss[None], error[None], grad[None]
+        losses, errors, grads = (torch.stack(parts) for parts in zip(*found, strict=True))
+        return losses, errors, grads
+
+    def _laid_out(self, inputs: Tensor) -> Tensor:
+        if self._channels_last and inputs.dim() == 4:
+            return inputs.contiguous(memory_format=torch.channels_last)
+        return inputs
+
+    @contextmanager
+    def _seeded(self, seed: int | None) -> Iterator[None]:
+        """The module's own random numbers come from this seed; the global streams stay as they are."""
         if seed is None:
-            return self._call(views, buffers, inputs)
+            yield
+            return
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            return self._call(views, buffers, inputs)
+            yield
 
     def _call(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor) -> Tensor:
         outputs: Tensor = functional_call(self.module, {**parameters, **buffers}, (inputs,))

@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from mcdist.science.acceleration import Accelerate, Step, accelerated
 from mcdist.science.motion import Motion
 from mcdist.science.optimizers import Optimizer, PerPoint
-from mcdist.science.points import Points
-from mcdist.science.problem import Problem, gradient
+from mcdist.science.problem import Problem
 from mcdist.science.schedules import Schedule
 from mcdist.science.streams import Stream
+from mcdist.science.update import Update
 
 __all__ = ["Epoch", "Recipe", "Trained", "train"]
+
+_NEVER = 1 << 62  # a step that no training reaches
+_LOOK_EVERY = 16  # epochs between looks at the device
 
 
 @dataclass(frozen=True)
@@ -50,82 +54,77 @@ class Trained:
 
 
 def train(
-    problem: Problem, motion: Motion, buffers: dict[str, Tensor], recipe: Recipe, streams: Sequence[Stream]
-) -> Trained:
-    """Minimise the loss seen by `motion` in place; `buffers` (K-stacked) move along.
-
-    Each step: loss and gradient g at the place theta [K, P]; g += weight_decay * theta (at the place: on phi(t) for a
-    curve, not on its bends); state -= step(pull(g)). Decoupled decay pulls lr * weight_decay * theta instead.
-    A point whose loss is not finite, or whose weights are not at the end, is named in `diverged`; it goes on, and
-    harms no other.
-    """
-    K = len(streams)
-    sizes = torch.tensor(problem.batch_sizes(recipe.batch_size), dtype=torch.float64)
-    weights = (sizes / sizes.sum())[:, None].to(problem.device, problem.dtype)
-    done = Trained(diverged=[None] * K)
-    for epoch in range(recipe.epochs):
-        lr = recipe.lr * recipe.schedule.at(epoch, recipe.epochs)
-        # collected on the device, read once per epoch: a training step never waits for the host
-        losses = torch.empty(len(sizes), K, device=problem.device, dtype=problem.dtype)
-        errors = torch.empty_like(losses)
-        motion.begin_epoch(epoch, len(sizes))
-        for step, batch in enumerate(problem.batches(streams, epoch, recipe.batch_size)):
-            losses[step], errors[step] = _step(problem, motion, buffers, recipe, lr, step, batch)
-        _note_divergence(done, losses.isfinite(), epoch * len(sizes))
-        loss, error = (losses * weights).sum(0).tolist(), (errors * weights).sum(0).tolist()
-        done.history.append(Epoch(epoch + 1, _numbers(lr, K), loss, error))
-        if None not in done.diverged:
-            break
-    # the last step's harm is seen by no loss
-    last = recipe.epochs * len(sizes) - 1
-    _note_divergence(done, motion.state.isfinite().flatten(1).all(1)[None], last)
-    return done
-
-
-def _step(
     problem: Problem,
     motion: Motion,
     buffers: dict[str, Tensor],
     recipe: Recipe,
-    lr: PerPoint,
-    step: int,
-    batch: object,
-) -> tuple[Tensor, Tensor]:
-    """One update; loss [K] and error [K], averaged over the places of the step."""
-    decays = isinstance(recipe.weight_decay, Tensor) or recipe.weight_decay != 0.0
-    losses, errors, pulls, decay = [], [], [], []
-    for draw in range(motion.draws):
-        theta = motion.place(step, draw)
-        loss, error, grad = gradient(problem, Points(theta, buffers), batch, recipe.precision)
-        if decays and recipe.optimizer.decoupled:
-            decay.append(motion.pull(step, draw, theta))
-        elif decays:
-            grad = grad + _column(recipe.weight_decay) * theta
-        losses.append(loss)
-        errors.append(error)
-        pulls.append(motion.pull(step, draw, grad))
-    if decay:
-        motion.state.sub_(lr * recipe.weight_decay * _mean(decay))
-    recipe.optimizer.step(motion.state, _mean(pulls), lr)
-    return _mean(losses), _mean(errors)
+    streams: Sequence[Stream],
+    accelerate: Accelerate | None = None,
+) -> Trained:
+    """Minimise the loss seen by `motion` in place (see `Update`); `buffers` (K-stacked) move along.
+
+    A point whose loss is not finite, or whose weights are not at the end, is named in `diverged`; it goes on, and
+    harms no other. accelerate: makes the step of full minibatches faster (see `accelerated`).
+    """
+    K, sizes = len(streams), problem.batch_sizes(recipe.batch_size)
+    update = Update(problem, motion, buffers, recipe.optimizer, recipe.weight_decay, recipe.precision)
+    record = _Record(problem, sizes, K)
+    fast: Step | None = None
+    for epoch in range(recipe.epochs):
+        lr = recipe.lr * recipe.schedule.at(epoch, recipe.epochs)
+        motion.begin_epoch(epoch, len(sizes))
+        for step, batch in enumerate(problem.batches(streams, epoch, recipe.batch_size)):
+            where = motion.where(step)
+            if accelerate is not None and fast is None:
+                fast = accelerated(update, accelerate, batch, where, lr)
+            # what was traced has the shape of the first minibatch; a shorter last one goes the plain way
+            take = fast if fast is not None and sizes[step] == sizes[0] else update
+            record.note(step, take(batch, where, lr))
+        if record.end_epoch(epoch, _numbers(lr, K)):
+            break
+    # the last step's harm is seen by no loss
+    return record.finish(motion.state.isfinite().flatten(1).all(1))
 
 
-def _mean(terms: list[Tensor]) -> Tensor:
-    return terms[0] if len(terms) == 1 else torch.stack(terms).mean(0)
+class _Record:
+    """What a training looked like, collected on the device: a step never waits for the host."""
 
+    def __init__(self, problem: Problem, sizes: Sequence[int], K: int) -> None:
+        shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+        self._shares = shares[:, None].to(problem.device, problem.dtype)
+        self._now = torch.empty(2, len(sizes), K, device=problem.device, dtype=problem.dtype)
+        self._first_bad = torch.full((K,), _NEVER, device=problem.device)
+        self._means: list[Tensor] = []
+        self._rates: list[list[float]] = []
+        self._look_every = 1 if problem.device.type == "cpu" else _LOOK_EVERY
 
-def _column(value: PerPoint) -> PerPoint:
-    """A per-point number [K, 1, 1] as [K, 1], to go with theta [K, P]."""
-    return value[:, 0] if isinstance(value, Tensor) else value
+    def note(self, step: int, measured: tuple[Tensor, Tensor]) -> None:
+        """Loss [K] and error [K] of a step."""
+        self._now[0, step], self._now[1, step] = measured
+
+    def end_epoch(self, epoch: int, rates: list[float]) -> bool:
+        """Whether training can stop: no point is left that has not diverged (seen some epochs later on a GPU)."""
+        steps = len(self._shares)
+        bad = ~self._now[0].isfinite()
+        first = torch.where(bad.any(0), epoch * steps + bad.int().argmax(0), _NEVER)
+        self._first_bad = torch.minimum(self._first_bad, first)
+        self._means.append((self._now * self._shares).sum(1))
+        self._rates.append(rates)
+        self._steps = (epoch + 1) * steps
+        if (epoch + 1) % self._look_every:
+            return False
+        return bool((self._first_bad < _NEVER).all())
+
+    def finish(self, intact: Tensor) -> Trained:
+        """The record; intact: [K], whether the weights are finite at the end."""
+        last = torch.where(intact, _NEVER, self._steps - 1)
+        diverged = [None if s == _NEVER else s for s in torch.minimum(self._first_bad, last).tolist()]
+        means = torch.stack(self._means).tolist()
+        epochs = [
+            Epoch(i + 1, lr, loss, error) for i, (lr, (loss, error)) in enumerate(zip(self._rates, means, strict=True))
+        ]
+        return Trained(epochs, diverged)
 
 
 def _numbers(value: PerPoint, K: int) -> list[float]:
     return [float(v) for v in value.flatten().tolist()] if isinstance(value, Tensor) else [value] * K
-
-
-def _note_divergence(done: Trained, finite: Tensor, first_step: int) -> None:
-    """Record the first step at which each point was not finite: [steps, K], from `first_step` on."""
-    first = finite.int().argmin(0).tolist()
-    for k, fine in enumerate(finite.all(0).tolist()):
-        if not fine and done.diverged[k] is None:
-            done.diverged[k] = first_step + first[k]

@@ -110,19 +110,25 @@ class Traced(Motion):
     """A motion that keeps a copy of every state: before each step, and (`visited()`) at the end."""
 
     def __init__(self, motion: Motion) -> None:
-        self.inner, self.state, self.draws = motion, motion.state, motion.draws
+        self.inner, self.held = motion, motion.held
         self._kept: list[Tensor] = []
+
+    @property
+    def state(self) -> Tensor:
+        return self.inner.state
 
     def begin_epoch(self, epoch: int, steps: int) -> None:
         self.inner.begin_epoch(epoch, steps)
 
-    def place(self, step: int, draw: int) -> Tensor:
-        if draw == 0:
-            self._kept.append(self.state.clone())
-        return self.inner.place(step, draw)
+    def where(self, step: int) -> tuple[Tensor, ...]:
+        self._kept.append(self.state.clone())
+        return self.inner.where(step)
 
-    def pull(self, step: int, draw: int, grad: Tensor) -> Tensor:
-        return self.inner.pull(step, draw, grad)
+    def place(self, where: Tensor) -> Tensor:
+        return self.inner.place(where)
+
+    def pull(self, where: Tensor, grad: Tensor) -> Tensor:
+        return self.inner.pull(where, grad)
 
     def visited(self) -> Tensor:
         """[steps + 1, K, M, P]."""

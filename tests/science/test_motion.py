@@ -44,9 +44,9 @@ def test_the_pull_is_the_gradient_through_the_combination(
     motion = CurveBends(FAMILIES[kind], controls, streams, free_ends=free_ends, draws=2)
     motion.begin_epoch(0, STEPS)
     for step, batch in enumerate(of.batches(streams, 0, BATCH)):
-        for draw in range(motion.draws):
-            _, _, grad = gradient(of, Points(motion.place(step, draw), points.buffers), batch)
-            pulled = motion.pull(step, draw, grad)
+        for draw, where in enumerate(motion.where(step)):
+            _, _, grad = gradient(of, Points(motion.place(where), points.buffers), batch)
+            pulled = motion.pull(where, grad)
 
             leaf = controls.clone().requires_grad_()
             t = torch.stack([positions(stream)[step, draw] for stream in streams])
@@ -83,7 +83,7 @@ def test_every_epoch_and_every_curve_has_its_own_t() -> None:
     seen = []
     for epoch in range(2):
         motion.begin_epoch(epoch, 200)
-        seen.append(torch.cat([motion.place(step, 0) for step in range(200)], dim=1))
+        seen.append(torch.cat([motion.place(*motion.where(step)) for step in range(200)], dim=1))
     t = torch.stack(seen)
     assert len(t.unique()) == t.numel()
     assert float(t.min()) >= 0.0
@@ -95,7 +95,8 @@ def test_free_points_are_moved_by_their_own_gradient() -> None:
     theta = torch.randn(3, 4)
     motion = FreePoints(theta)
     grad = torch.randn(3, 4)
-    assert torch.equal(motion.place(0, 0), theta)
-    assert torch.equal(motion.pull(0, 0, grad)[:, 0], grad)
+    (here,) = motion.where(0)
+    assert torch.equal(motion.place(here), theta)
+    assert torch.equal(motion.pull(here, grad)[:, 0], grad)
     motion.state.zero_()
     assert torch.equal(theta, torch.zeros(3, 4))

@@ -99,6 +99,7 @@ def test_equal_numbers_become_one() -> None:
 def test_a_step_leaves_the_gradient_as_it_is(optimizer: str) -> None:
     state, grad = torch.ones(1, 1, 2), torch.ones(1, 1, 2)
     rule = OPTIMIZERS[optimizer]()
+    rule.begin(state)
     for _ in range(3):
         rule.step(state, grad, 0.1)
     assert grad.tolist() == [[[1.0, 1.0]]]

@@ -1,0 +1,100 @@
+"""One step of training: a function of tensors, and of what moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mcdist.science.motion import Motion
+from mcdist.science.optimizers import Optimizer, PerPoint
+from mcdist.science.points import Points
+from mcdist.science.problem import Problem, gradient
+
+__all__ = ["Update"]
+
+
+@dataclass
+class Update:
+    """One step of training K points. What moves (`tensors`) is changed in place.
+
+    Loss and gradient g at the place theta [K, P]; g += weight_decay * theta (at the place: on phi(t) for a curve, not
+    on its bends); state -= step(pull(g)). Decoupled decay pulls lr * weight_decay * theta instead. With several places
+    everything is their mean. precision: autocast of the loss to this type.
+    """
+
+    problem: Problem
+    motion: Motion
+    buffers: dict[str, Tensor]
+    optimizer: Optimizer
+    weight_decay: PerPoint
+    precision: torch.dtype | None = None
+
+    def __post_init__(self) -> None:
+        self.optimizer.begin(self.motion.state)
+
+    def __call__(self, batch: Any, where: Sequence[Tensor], lr: PerPoint) -> tuple[Tensor, Tensor]:
+        """Loss [K] and error [K] before the step. where: the places, from `Motion.where`."""
+        return self._step(batch, where, lr, traced=False)
+
+    def functional(
+        self, held: Sequence[Tensor], batch: Any, where: Sequence[Tensor], lr: PerPoint
+    ) -> tuple[Tensor, Tensor]:
+        """The same step of other tensors, `held` in the place of `tensors()`, by operations a trace can follow."""
+        own = self.tensors()
+        self._hold(held)
+        try:
+            return self._step(batch, where, lr, traced=True)
+        finally:
+            self._hold(own)
+
+    def tensors(self) -> list[Tensor]:
+        """All that a step changes; no two share memory."""
+        return [self.motion.held, *self.optimizer.memory.values(), *self.buffers.values()]
+
+    def _hold(self, tensors: Sequence[Tensor]) -> None:
+        self.motion.held, *rest = tensors
+        for own in (self.optimizer.memory, self.buffers):
+            own.update(zip(own, rest, strict=False))
+            rest = rest[len(own) :]
+
+    def _step(self, batch: Any, where: Sequence[Tensor], lr: PerPoint, *, traced: bool) -> tuple[Tensor, Tensor]:
+        motion, decay = self.motion, self.weight_decay
+        decays = isinstance(decay, Tensor) or decay != 0.0
+        losses, errors, pulls, decayed = [], [], [], []
+        for at in where:
+            points = Points(motion.place(at), self.buffers)
+            if traced:
+                loss, error, grad = gradient(self.problem, points, batch, self.precision)
+            else:
+                loss, error, grad = self.problem.gradient(points, batch, self.precision)
+            if decays and self.optimizer.decoupled:
+                decayed.append(motion.pull(at, points.theta))
+            elif decays:
+                _add_scaled(grad, points.theta, _column(decay))
+            losses.append(loss)
+            errors.append(error)
+            pulls.append(motion.pull(at, grad))
+        if decayed:
+            motion.state.sub_(lr * decay * _mean(decayed))
+        self.optimizer.step(motion.state, _mean(pulls), lr)
+        return _mean(losses), _mean(errors)
+
+
+def _mean(terms: list[Tensor]) -> Tensor:
+    return terms[0] if len(terms) == 1 else torch.stack(terms).mean(0)
+
+
+def _add_scaled(target: Tensor, vector: Tensor, scale: PerPoint) -> None:
+    if isinstance(scale, Tensor):
+        target.addcmul_(vector, scale)
+    else:
+        target.add_(vector, alpha=scale)
+
+
+def _column(value: PerPoint) -> PerPoint:
+    """A per-point number [K, 1, 1] as [K, 1], to go with theta [K, P]."""
+    return value[:, 0] if isinstance(value, Tensor) else value
