@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mcdist.bench.suite import Suite
+from mcdist.bench.suites.plan import PLAN
 
 __all__ = ["SUITES"]
 
-SUITES: dict[str, Suite] = {}
+SUITES: dict[str, Suite] = {"plan": PLAN}

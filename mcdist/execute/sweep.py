@@ -23,7 +23,7 @@ from mcdist.spec.sweep import SweepSpec
 from mcdist.store import Store, TaskState, check_target, open_store
 from mcdist.tasks.problems import Prepared, prepare
 
-__all__ = ["ExecutorName", "KindOverview", "overview", "run_sweep"]
+__all__ = ["ExecutorName", "KindOverview", "overview", "run_sweep", "task_costs"]
 
 ExecutorName = Literal["ray", "serial"]
 
@@ -52,7 +52,7 @@ def overview(spec: SweepSpec, store_uri: str | None, source: str = "spec") -> li
     uri = store_uri or spec.store
     states = {} if uri is None else _states(uri)
     remains = what_remains(plan, states)
-    costs = _costs(plan, prepared)
+    costs = task_costs(plan, prepared)
     return [_kind(kind, plan, states, remains, costs) for kind in plan.counts()]
 
 
@@ -73,7 +73,8 @@ def _kind(
     return KindOverview(kind, len(ids), count["done"], count["failed"] + count["blocked"], count["todo"], todo, seconds)
 
 
-def _costs(plan: Plan, prepared: Prepared) -> dict[str, float]:
+def task_costs(plan: Plan, prepared: Prepared) -> dict[str, float]:
+    """What each task of a plan will cost, in forward passes of one example."""
     sizes = {
         id(problem): ProblemSize(fact.train, fact.evaluated)
         for problem, fact in zip(plan.spec.problem, prepared.facts, strict=True)
@@ -164,7 +165,7 @@ def _work(
     packs = len(scheduler.pack_ids())
     number = workers.start(store.uri, packs)
     counts, done = plan.counts(), Counter(plan.tasks[i].kind for i in remains.settled)
-    costs = _costs(plan, prepared)
+    costs = task_costs(plan, prepared)
     kinds = {i: task.kind for i, task in plan.tasks.items() if i not in remains.settled}
     total = sum(counts.values())
     print(

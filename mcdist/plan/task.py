@@ -29,12 +29,17 @@ class Blueprint:
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec, self.kind = spec, spec.kind
-        self._head = [self.kind, str(spec.version), _json(canonical(spec))]
+        head = json.dumps([self.kind, str(spec.version), _json(canonical(spec))])
+        self._begun = hashlib.sha256(head.removesuffix("]").encode())  # once for all: a plan may have a million ids
         self.group = digest([self.kind, str(spec.version), _json(canonical(spec, shape=True))])
 
     def task(self, *inputs: str) -> Task:
-        """The task of this specification on these inputs, in order."""
-        return Task(digest([*self._head, *inputs]), self, inputs)
+        """The task of this specification on these inputs, in order; its id is the digest of kind, version, canonical
+        specification and inputs.
+        """
+        sha = self._begun.copy()
+        sha.update(("".join(f", {json.dumps(i)}" for i in inputs) + "]").encode())
+        return Task(sha.hexdigest()[:_ID_LENGTH], self, inputs)
 
 
 @dataclass(frozen=True, slots=True)
