@@ -22,6 +22,8 @@ from mcdist.science.streams import Stream
 
 __all__ = ["Batch", "Classification"]
 
+_GLIMPSE = 128  # examples
+
 _ELEMENTS = 1 << 27  # parameters, or outputs of one layer, of the points evaluated in one go: 512 MiB in float32
 
 
@@ -83,6 +85,7 @@ class Classification(Problem):
         augment_pad: int | None = None,
         eval_batch: int = 1000,
         statistics_size: int | None = None,
+        channels_last: bool = False,
     ) -> None:
         self.device, self.dtype = torch.device(device), dtype
         self._make, self._loss, self._pad = make, loss, augment_pad
@@ -91,7 +94,8 @@ class Classification(Problem):
         self._parts = {
             name: _Part(split, data, self.device, dtype) for name, split in splits.items() if split is not None
         }
-        self.module = StackedModule(make(), self.device, dtype)
+        self.module = StackedModule(make(), self.device, dtype, channels_last=channels_last)
+        self.images = len(data.input_shape) == 3
         self.layout = self.module.layout
         self.module.probe(next(self._parts["train"].chunks([2]))[0])
 
@@ -193,6 +197,22 @@ class Classification(Problem):
         groups = [self._evaluate_group(group) for group in self._groups(points)]
         metrics = {name: torch.cat([g[name] for g in groups]).cpu() for name in groups[0]}
         return metrics | {"l2_norm": points.theta.double().norm(dim=1).cpu()}
+
+    def stacks(self, *, training: bool) -> bool:
+        """See `Problem`: no stack where one network after the other is faster, or where each draws its own numbers."""
+        return not self.module.pointwise and not (training and self.module.random)
+
+    def glimpse(self, points: Points) -> float:
+        """See `Problem`: one batch, a small one where networks are computed one by one."""
+        part = self._parts["train"]
+        size = min(self._eval_batch, len(part), self._eval_batch if self.stacks(training=False) else _GLIMPSE)
+        inputs, targets = next(part.chunks([size]))
+        if self.module.norms:
+            points = reestimate(self.module, points, [inputs])
+        self.module.switch("eval")
+        with torch.no_grad():
+            self._judge(self.module(points, inputs, shared=True), targets.expand(len(points), -1))
+        return sum(len(part) for part in self._parts.values()) / size
 
     def _evaluate_group(self, points: Points) -> dict[str, Tensor]:
         self.module.switch("eval")

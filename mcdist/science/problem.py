@@ -26,6 +26,8 @@ class Problem(ABC):
     layout: Layout
     device: torch.device
     dtype: torch.dtype
+    images: bool = False
+    """Whether batches are images, for which there is more than one memory format."""
 
     @abstractmethod
     def initial(self, stream: Stream) -> Points:
@@ -55,6 +57,10 @@ class Problem(ABC):
         """
         return gradient(self, points, batch, precision)
 
+    def stacks(self, *, training: bool) -> bool:
+        """Whether K points are computed together, rather than one after the other."""
+        return True
+
     @abstractmethod
     def settle(self, points: Points) -> Points:
         """The same parameters with the buffers that belong to them (BatchNorm statistics re-estimated)."""
@@ -62,6 +68,10 @@ class Problem(ABC):
     @abstractmethod
     def evaluate(self, points: Points) -> dict[str, Tensor]:
         """Metrics of settled points by column name, each [K], float64, on the CPU: `train_loss`, ..."""
+
+    @abstractmethod
+    def glimpse(self, points: Points) -> float:
+        """Do a small part of `settle` and `evaluate`, to be timed; so many parts make up the whole."""
 
     @abstractmethod
     def state(self, points: Points, k: int) -> dict[str, Tensor]:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, cast
 
 from mcdist.science.motion import FreePoints
 from mcdist.science.points import Points
+from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
-from mcdist.science.training import train
+from mcdist.science.training import Recipe, train
 from mcdist.spec.problem import ProblemSpec
-from mcdist.spec.tasks import EndpointTask
+from mcdist.spec.tasks import EndpointTask, TaskSpec
 from mcdist.tasks.recipe import diverged, history_rows, recipe, training_columns
-from mcdist.tasks.work import Bench, Item, Outcome, Result
+from mcdist.tasks.trial import training_trial
+from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
-__all__ = ["problem_columns", "run"]
+__all__ = ["KIND", "problem_columns"]
 
 
-def run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
+def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     """Train one end point per item; its weights, its metrics with re-estimated statistics, its history.
 
     The streams are named by the seed alone: the same seed has the same initial weights and data order under every
     learning rate, so that settings are compared pairwise.
     """
     specs = [cast(EndpointTask, item.spec) for item in items]
-    problem = bench.problem(specs[0].problem)
-    streams = [Stream.of("endpoint", spec.seed) for spec in specs]
-    points = Points.stack([problem.initial(stream) for stream in streams])
-    how = recipe([spec.train for spec in specs], points.theta)
-    trained = train(problem, FreePoints(points.theta), points.buffers, how, streams)
+    problem, points, how, streams = _begin(specs, bench)
+    trained = train(problem, FreePoints(points.theta), points.buffers, how, streams, bench.accelerate)
     settled = problem.settle(points)
     metrics = problem.evaluate(settled)
     steps = len(problem.batch_sizes(how.batch_size))
@@ -45,10 +45,27 @@ def run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
         result = Result(
             rows={"endpoints": [row], "history": history_rows(trained, k, endpoint_id=item.id)},
             tensors=problem.state(settled, k),
-            about={"kind": "endpoint"},
+            about={"kind": "endpoint", "metrics": json.dumps({n: float(v[k]) for n, v in metrics.items()})},
         )
         outcomes.append(diverged(trained, k, steps) or result)
     return outcomes
+
+
+def _begin(specs: Sequence[EndpointTask], bench: Bench) -> tuple[Problem, Points, Recipe, list[Stream]]:
+    problem = bench.problem(specs[0].problem)
+    streams = [Stream.of("endpoint", spec.seed) for spec in specs]
+    points = Points.stack([problem.initial(stream) for stream in streams])
+    how = recipe([spec.train for spec in specs], points.theta, tensors=bench.accelerate is not None)
+    return problem, points, how, streams
+
+
+def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:
+    """A training step."""
+    problem, points, how, streams = _begin([cast(EndpointTask, spec) for spec in specs], bench)
+    return training_trial(problem, FreePoints(points.theta), points.buffers, how, streams, bench)
+
+
+KIND = Kind(_run, _rehearse)
 
 
 def problem_columns(spec: ProblemSpec) -> dict[str, str]:

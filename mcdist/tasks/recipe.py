@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mcdist.errors import Diverged
-from mcdist.science.optimizers import OPTIMIZERS, Optimizer, per_point
+from mcdist.science.optimizers import OPTIMIZERS, PerPoint, per_point
 from mcdist.science.schedules import SCHEDULES
 from mcdist.science.training import Recipe, Trained
 from mcdist.spec.training import TrainSpec
@@ -17,27 +17,30 @@ from mcdist.spec.training import TrainSpec
 __all__ = ["diverged", "history_rows", "recipe", "training_columns"]
 
 
-def recipe(specs: Sequence[TrainSpec], like: Tensor) -> Recipe:
-    """One recipe for K settings of one shape: they differ in scalars alone. like: gives type and device."""
+def recipe(specs: Sequence[TrainSpec], like: Tensor, *, tensors: bool = False) -> Recipe:
+    """One recipe for K settings of one shape: they differ in scalars alone. like: gives type and device.
+
+    tensors: every such scalar as a tensor, also where all are the same: a trace then serves all settings.
+    """
     first = specs[0]
+
+    def scalars(values: Iterable[float]) -> PerPoint:
+        return per_point(list(values), like, always=tensors)
+
+    options: dict[str, Any] = {"betas": first.betas, "eps": first.eps}
+    if first.optimizer == "sgd":
+        plain = not any(s.momentum for s in specs)  # of no use, then, to remember a velocity
+        options = {"momentum": 0.0 if plain else scalars(s.momentum or 0.0 for s in specs), "nesterov": first.nesterov}
+    decays = any(s.weight_decay for s in specs)
     return Recipe(
         epochs=first.epochs,
         batch_size=first.batch_size,
-        optimizer=_optimizer(specs, like),
-        lr=per_point([s.lr for s in specs], like),
-        weight_decay=per_point([s.weight_decay for s in specs], like),
+        optimizer=OPTIMIZERS[first.optimizer](**options),
+        lr=scalars(s.lr for s in specs),
+        weight_decay=scalars(s.weight_decay for s in specs) if decays else 0.0,
         schedule=SCHEDULES[first.schedule.kind](**first.schedule.options()),
         precision=torch.bfloat16 if first.precision == "bfloat16" else None,
     )
-
-
-def _optimizer(specs: Sequence[TrainSpec], like: Tensor) -> Optimizer:
-    first = specs[0]
-    options: dict[str, Any] = {"betas": first.betas, "eps": first.eps}
-    if first.optimizer == "sgd":
-        momentum = per_point([s.momentum or 0.0 for s in specs], like)
-        options = {"momentum": momentum, "nesterov": first.nesterov}
-    return OPTIMIZERS[first.optimizer](**options)
 
 
 def training_columns(spec: TrainSpec | None) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mcdist.tasks import endpoint, path, profile
-from mcdist.tasks.work import Run
+from mcdist.tasks.work import Kind
 
 __all__ = ["KINDS"]
 
-KINDS: dict[str, Run] = {"endpoint": endpoint.run, "path": path.run, "profile": profile.run}
+KINDS: dict[str, Kind] = {"endpoint": endpoint.KIND, "path": path.KIND, "profile": profile.KIND}

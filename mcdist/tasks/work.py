@@ -1,19 +1,33 @@
-"""What a task kind is given, and what it gives back."""
+"""What a task kind is, what it is given, and what it gives back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from mcdist.errors import TaskError
+from mcdist.science.acceleration import Accelerate
 from mcdist.science.problem import Problem
 from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.tasks import TaskSpec
 
-__all__ = ["Bench", "Item", "Outcome", "Result", "Run", "Stored"]
+__all__ = ["Bench", "Item", "Kind", "Outcome", "Result", "Run", "Stored", "Trial", "Way"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a pack is computed. It changes speed, and results by rounding; never what a result means.
+
+    compiled: training steps by a compiled library. graphed: as one CUDA graph. channels_last: images in that memory
+    format, where networks run one by one.
+    """
+
+    compiled: bool = False
+    graphed: bool = False
+    channels_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,9 +69,47 @@ class Bench(Protocol):
     def stored(self, task_id: str) -> Stored:
         """What an input task left in the store."""
 
+    @property
+    def accelerate(self) -> Accelerate | None:
+        """What makes training steps faster, where the pack is to be computed so."""
+
 
 class Run(Protocol):
     """A task kind: does a pack of tasks of one shape as one stack."""
 
     def __call__(self, items: Sequence[Item], bench: Bench) -> list[Outcome]:
         """One outcome per item, in order. An exception fails the whole pack."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A piece of the work of K tasks that is like all the rest of it, to be timed.
+
+    step: does the piece, a whole number of times if need be. steps: so many of them make up the tasks. stacked: whether
+    K tasks are computed together at all (a pack of others is one after the other). images: whether the memory format
+    of images could matter.
+    """
+
+    step: Callable[[], object]
+    steps: float
+    stacked: bool
+    images: bool
+
+
+class Rehearse(Protocol):
+    """Sets up a trial of K tasks: random points stand for results that are not there yet."""
+
+    def __call__(self, specs: Sequence[TaskSpec], bench: Bench) -> Trial | None:
+        """specs: K specifications of one shape. None where the tasks take no work to speak of."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of task: how a pack is done, and, where the way matters, how a piece of it is tried."""
+
+    run: Run
+    rehearse: Rehearse | None = None
+
+    def __call__(self, items: Sequence[Item], bench: Bench) -> list[Outcome]:
+        """See `Run`."""
+        return self.run(items, bench)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mcdist.problems.data import Dataset, load_dataset
+from mcdist.science.acceleration import Accelerate
 from mcdist.science.problem import Problem
 from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.sections import PathSpec, ProfileSpec
@@ -37,7 +38,8 @@ def problem_spec(*, batch_norm: bool = False, dtype: str = "float32", **options:
 class DictBench:
     """See `Bench`. Does tasks, and keeps what they give."""
 
-    def __init__(self) -> None:
+    def __init__(self, accelerate: Accelerate | None = None) -> None:
+        self.accelerate = accelerate
         self.results: dict[str, Result] = {}
         self._problems: dict[str, Problem] = {}
 

@@ -75,7 +75,7 @@ def test_tensors_are_named_by_control_point_and_parameter(kind: str, batch_norm:
 @every_kind
 def test_length_and_chord(kind: str) -> None:
     bench, problem = connected(kind)
-    controls, _ = load_path(bench.stored("p"), bench.problem(problem))
+    controls = load_path(bench.stored("p"), bench.problem(problem)).controls
     theta, row = controls.theta.double(), bench.row("p", "paths")
     assert row["chord"] == pytest.approx(float((theta[-1] - theta[0]).norm()), rel=1e-12)
     assert row["length"] >= row["chord"] * (1 - 1e-12)
