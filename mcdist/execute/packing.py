@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 from mcdist.plan.graph import Plan
 from mcdist.plan.packs import groups
 from mcdist.spec.base import canonical
 from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.tasks import ProblemTask
 from mcdist.store import Store
 from mcdist.tasks.problems import Facts
 
@@ -33,7 +34,7 @@ def pack_sizes(
     known: Mapping[str, Facts] = {_key(problem): fact for problem, fact in zip(plan.spec.problem, facts, strict=True)}
     sizes = {}
     for group, tasks in groups(plan).items():
-        most = 1 if known[_key(tasks[0].blueprint.spec.problem)].convolutional else _MOST
+        most = 1 if known[_key(cast(ProblemTask, tasks[0].blueprint.spec).problem)].convolutional else _MOST
         if store is not None:
             held = store.read_choice(group) or store.write_choice(group, {"most": most})
             most = int(held["most"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TextIO
+from typing import Literal, TextIO, cast
 
 from mcdist.errors import RequestError
 from mcdist.execute.driver import Signals, Summary, drive
@@ -20,6 +20,7 @@ from mcdist.plan.graph import Plan, make_plan
 from mcdist.plan.packs import form_packs
 from mcdist.spec.load import dump_spec
 from mcdist.spec.sweep import SweepSpec
+from mcdist.spec.tasks import ProblemTask
 from mcdist.store import Store, TaskState, check_target, open_store
 from mcdist.tasks.problems import Prepared, prepare
 
@@ -84,7 +85,7 @@ def task_costs(plan: Plan, prepared: Prepared) -> dict[str, float]:
     for task in plan.tasks.values():
         blueprint = task.blueprint
         if id(blueprint) not in known:
-            known[id(blueprint)] = task_cost(blueprint.spec, sizes[id(blueprint.spec.problem)])
+            known[id(blueprint)] = task_cost(blueprint.spec, sizes[id(cast(ProblemTask, blueprint.spec).problem)])
         costs[task.id] = known[id(blueprint)]
     return costs
 

@@ -15,6 +15,7 @@ from mcdist.errors import Diverged, TaskError
 from mcdist.execute.cache import Recent
 from mcdist.execute.job import Job, Report, Verdict
 from mcdist.problems.data import Dataset
+from mcdist.science.acceleration import Accelerate
 from mcdist.science.problem import Problem
 from mcdist.spec.base import canonical
 from mcdist.spec.problem import ProblemSpec
@@ -43,6 +44,11 @@ class Worker:
         self._problems: Recent[Problem] = Recent(4, lambda problem: 1)
         self._results: Recent[Stored] = Recent(_KEEP_BYTES, _size)
         torch.set_num_threads(threads)
+
+    @property
+    def accelerate(self) -> Accelerate | None:
+        """See `Bench`."""
+        return None
 
     def problem(self, spec: ProblemSpec) -> Problem:
         """See `Bench`."""

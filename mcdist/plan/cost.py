@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcdist.spec.tasks import EndpointTask, PathTask, ProfileTask, TaskSpec
+from mcdist.spec.tasks import EndpointTask, PathTask, PauseTask, ProfileTask, TaskSpec
 from mcdist.spec.training import TrainSpec
 
 __all__ = ["ProblemSize", "task_cost"]
@@ -21,7 +21,8 @@ class ProblemSize:
 def task_cost(spec: TaskSpec, size: ProblemSize) -> float:
     """Forward passes of one example; a training step counts three for each (forward, and backward at twice that).
 
-    A point of a profile counts the examples it is evaluated on and those of the BatchNorm pass before it.
+    A point of a profile counts the examples it is evaluated on and those of the BatchNorm pass before it. A pause,
+    which passes nothing, counts its seconds.
     """
     if isinstance(spec, EndpointTask):
         return _training(spec.train, size) + size.evaluated
@@ -30,6 +31,8 @@ def task_cost(spec: TaskSpec, size: ProblemSize) -> float:
     if isinstance(spec, ProfileTask):
         settled = spec.problem.statistics_size or size.train
         return float(spec.profile.points * (size.evaluated + settled))
+    if isinstance(spec, PauseTask):
+        return spec.seconds
     raise TypeError(f"no cost is known for a task of kind {spec.kind!r}")
 
 

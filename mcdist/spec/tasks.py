@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mcdist.spec.base import SCALAR, Seed, SpecModel
+from mcdist.spec.base import SCALAR, Real, Seed, SpecModel
 from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.sections import PathSpec, ProfileSpec
 from mcdist.spec.training import TrainSpec
 
-__all__ = ["TASK_SPECS", "EndpointTask", "PathTask", "ProfileTask", "TaskSpec"]
+__all__ = ["TASK_SPECS", "EndpointTask", "PathTask", "PauseTask", "ProblemTask", "ProfileTask", "TaskSpec"]
 
 
 class TaskSpec(SpecModel):
@@ -24,10 +24,14 @@ class TaskSpec(SpecModel):
     kind: ClassVar[str]
     version: ClassVar[int]
 
+
+class ProblemTask(TaskSpec):
+    """Base of the tasks of a sweep: they work on a problem."""
+
     problem: ProblemSpec
 
 
-class EndpointTask(TaskSpec):
+class EndpointTask(ProblemTask):
     """Train one network from a seed. No inputs."""
 
     kind = "endpoint"
@@ -37,7 +41,7 @@ class EndpointTask(TaskSpec):
     seed: Seed = Field(json_schema_extra=SCALAR, description="seed of initial weights and data order")
 
 
-class PathTask(TaskSpec):
+class PathTask(ProblemTask):
     """Connect two end points. Inputs: end point a, end point b."""
 
     kind = "path"
@@ -46,7 +50,7 @@ class PathTask(TaskSpec):
     path: PathSpec
 
 
-class ProfileTask(TaskSpec):
+class ProfileTask(ProblemTask):
     """Metrics along a path, and its barriers. Input: the path."""
 
     kind = "profile"
@@ -55,4 +59,17 @@ class ProfileTask(TaskSpec):
     profile: ProfileSpec
 
 
-TASK_SPECS: dict[str, type[TaskSpec]] = {spec.kind: spec for spec in (EndpointTask, PathTask, ProfileTask)}
+class PauseTask(TaskSpec):
+    """Wait, and give nothing: a stand-in for work, to measure what the machinery around it costs. No inputs.
+
+    No section of a sweep asks for it.
+    """
+
+    kind = "pause"
+    version = 1
+
+    seconds: Real = Field(ge=0, json_schema_extra=SCALAR, description="how long")
+    number: Seed = Field(json_schema_extra=SCALAR, description="tells pauses of one length apart")
+
+
+TASK_SPECS: dict[str, type[TaskSpec]] = {spec.kind: spec for spec in (EndpointTask, PathTask, ProfileTask, PauseTask)}

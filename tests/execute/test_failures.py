@@ -27,7 +27,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
     def poisoned(items: Sequence[Item], bench: Bench) -> list[Outcome]:
         if any(item.spec.seed == 2 for item in items):  # type: ignore[attr-defined]
             raise ZeroDivisionError("poison")
-        return endpoint.run(items, bench)
+        return endpoint.KIND(items, bench)
 
     monkeypatch.setitem(worker_module.KINDS, "endpoint", poisoned)
 

@@ -6,7 +6,7 @@ import pytest
 
 from mcdist.plan.cost import ProblemSize, task_cost
 from mcdist.spec import DataSpec, ModelSpec, PathSpec, ProblemSpec, ProfileSpec, TrainSpec
-from mcdist.spec.tasks import EndpointTask, PathTask, ProfileTask, TaskSpec
+from mcdist.spec.tasks import EndpointTask, PathTask, PauseTask, ProfileTask, TaskSpec
 
 SIZE = ProblemSize(train=100, evaluated=130)
 PROBLEM = ProblemSpec(data=DataSpec(name="digits"), model=ModelSpec(name="mlp"))
@@ -30,10 +30,14 @@ def test_a_point_of_a_profile_is_the_batchnorm_pass_and_one_evaluation() -> None
     assert task_cost(ProfileTask(problem=part, profile=profile), SIZE) == 11 * (20 + 130)
 
 
+def test_a_pause_costs_its_seconds() -> None:
+    assert task_cost(PauseTask(seconds=2.5, number=3), SIZE) == 2.5
+
+
 def test_a_kind_without_a_rule_is_refused() -> None:
     class Other(TaskSpec):
         kind = "other"
         version = 1
 
     with pytest.raises(TypeError, match="'other'"):
-        task_cost(Other(problem=PROBLEM), SIZE)
+        task_cost(Other(), SIZE)

@@ -21,7 +21,7 @@ CHANGED = (
     "then pin it here"
 )
 
-VERSIONS = {"endpoint": 1, "path": 1, "profile": 1}
+VERSIONS = {"endpoint": 1, "path": 1, "profile": 1, "pause": 1}
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "DataSpec": {
@@ -61,6 +61,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "EndpointTask": {},
     "PathTask": {},
     "ProfileTask": {},
+    "PauseTask": {},
 }
 
 
