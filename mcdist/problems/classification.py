@@ -12,13 +12,16 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from mcdist.problems.data.augment import random_crop_flip
-from mcdist.problems.data.dataset import Dataset, Split
+from mcdist.problems.data.dataset import Dataset
+from mcdist.problems.evaluation import SumProgram
 from mcdist.problems.losses import Loss
+from mcdist.problems.part import Part
 from mcdist.science.batchnorm import reestimate
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.stacked import StackedModule
 from mcdist.science.streams import Stream
+from mcdist.science.tracing import Accelerate
 
 __all__ = ["Batch", "Classification"]
 
@@ -33,36 +36,6 @@ class Batch(NamedTuple):
     inputs: Tensor
     targets: Tensor
     seeds: list[int] | None = None
-
-
-class _Part:
-    """One split on the device. Floating-point inputs are scaled once; bytes stay bytes and are scaled per batch."""
-
-    def __init__(self, split: Split, data: Dataset, device: torch.device, dtype: torch.dtype) -> None:
-        self.targets = torch.tensor(split.targets, device=device)
-        raw = torch.tensor(split.inputs, device=device)  # copies: shared arrays are read-only
-        shape = (-1,) + (1,) * (len(data.input_shape) - 1)
-        mean = torch.tensor(data.mean, device=device, dtype=torch.float64).reshape(shape)
-        std = torch.tensor(data.std, device=device, dtype=torch.float64).reshape(shape)
-        # (raw / divisor - mean) / std, as one multiplication and one addition
-        self._scale, self._shift = (1.0 / (data.divisor * std)).to(dtype), (-mean / std).to(dtype)
-        self._late = raw.dtype == torch.uint8
-        self._dtype = dtype
-        self.stored = raw if self._late else raw.to(dtype) * self._scale + self._shift
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def scaled(self, inputs: Tensor) -> Tensor:
-        """Stored inputs [..., *input_shape] as the network sees them."""
-        return inputs.to(self._dtype) * self._scale + self._shift if self._late else inputs
-
-    def chunks(self, sizes: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-        """The first examples in their order, scaled, in batches of these sizes."""
-        start = 0
-        for size in sizes:
-            at = slice(start, start := start + size)
-            yield self.scaled(self.stored[at]), self.targets[at]
 
 
 class Classification(Problem):
@@ -92,10 +65,11 @@ class Classification(Problem):
         self._eval_batch, self._statistics_size = eval_batch, statistics_size
         splits = {"train": data.train, "val": data.validation, "test": data.test}
         self._parts = {
-            name: _Part(split, data, self.device, dtype) for name, split in splits.items() if split is not None
+            name: Part(split, data, self.device, dtype) for name, split in splits.items() if split is not None
         }
         self.module = StackedModule(make(), self.device, dtype, channels_last=channels_last)
         self.images = len(data.input_shape) == 3
+        self._program = SumProgram(self.module, _judge_each, self._parts, eval_batch)
         self.layout = self.module.layout
         self.module.probe(next(self._parts["train"].chunks([2]))[0])
 
@@ -172,12 +146,10 @@ class Classification(Problem):
 
     def _judge(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss [K] and error [K] of outputs [K, B, ...] for targets [K, B]."""
-        error = (outputs.detach().argmax(-1) != targets).double().mean(1)
         if self._loss is not None:
-            return vmap(self._loss)(outputs, targets), error
-        # classes first: the softmax of a short last dimension is some eight times slower on a CPU
-        nats = F.cross_entropy(outputs.transpose(1, -1).contiguous(), targets, reduction="none")
-        return nats.mean(1), error
+            return vmap(self._loss)(outputs, targets), _misses(outputs, targets).mean(1)
+        nats, error = _judge_each(outputs, targets)
+        return nats.mean(1), error.mean(1)
 
     def settle(self, points: Points) -> Points:
         """See `Problem`: BatchNorm statistics over un-augmented training data, in order, `eval_batch` at a time."""
@@ -192,40 +164,53 @@ class Classification(Problem):
             ]
         )
 
-    def evaluate(self, points: Points) -> dict[str, Tensor]:
+    def evaluate(self, points: Points, accelerate: Accelerate | None = None) -> dict[str, Tensor]:
         """See `Problem`: {train,val,test}_{loss,error} over whole splits, and l2_norm of the parameters."""
-        groups = [self._evaluate_group(group) for group in self._groups(points)]
-        metrics = {name: torch.cat([g[name] for g in groups]).cpu() for name in groups[0]}
+        self.module.switch("eval")
+        size = self._prepare(points, accelerate)
+        metrics: dict[str, Tensor] = {}
+        for name, part in self._parts.items():
+            sums = self._program.sums(points, part, size) if size else self._plain_sums(points, part)
+            metrics[f"{name}_loss"], metrics[f"{name}_error"] = (sums / len(part)).cpu()
         return metrics | {"l2_norm": points.theta.double().norm(dim=1).cpu()}
+
+    def _prepare(self, points: Points, accelerate: Accelerate | None) -> int:
+        """See `SumProgram.prepare`; a loss of the user's own gives no numbers of single examples."""
+        if accelerate is None or self._loss is not None:
+            return 0
+        return self._program.prepare(points, self._parts["train"], accelerate)
+
+    def _plain_sums(self, points: Points, part: Part) -> Tensor:
+        """Sums over a split of loss and error, [2, K], float64."""
+        groups = list(self._groups(points))
+        sums = [torch.zeros(2, len(group), dtype=torch.float64, device=self.device) for group in groups]
+        with torch.no_grad():
+            for inputs, targets in part.chunks(self._divide(len(part), self._eval_batch)):
+                for total, group in zip(sums, groups, strict=True):
+                    judged = self._judge(self.module(group, inputs, shared=True), targets.expand(len(group), -1))
+                    total += len(targets) * torch.stack([each.double() for each in judged])
+        return torch.cat(sums, dim=1)
 
     def stacks(self, *, training: bool) -> bool:
         """See `Problem`: no stack where one network after the other is faster, or where each draws its own numbers."""
         return not self.module.pointwise and not (training and self.module.random)
 
-    def glimpse(self, points: Points) -> float:
+    def glimpse(self, points: Points, accelerate: Accelerate | None = None) -> float:
         """See `Problem`: one batch, a small one where networks are computed one by one."""
-        part = self._parts["train"]
-        size = min(self._eval_batch, len(part), self._eval_batch if self.stacks(training=False) else _GLIMPSE)
-        inputs, targets = next(part.chunks([size]))
+        part, everything = self._parts["train"], sum(len(part) for part in self._parts.values())
+        together = self.stacks(training=False)
+        examples = min(self._eval_batch, len(part), self._eval_batch if together else _GLIMPSE)
+        inputs, targets = next(part.chunks([examples]))
         if self.module.norms:
             points = reestimate(self.module, points, [inputs])
         self.module.switch("eval")
+        if size := self._prepare(points, accelerate):
+            self._program.sums(points, part, size, batches=1)
+            return everything / self._program.batch
         with torch.no_grad():
-            self._judge(self.module(points, inputs, shared=True), targets.expand(len(points), -1))
-        return sum(len(part) for part in self._parts.values()) / size
-
-    def _evaluate_group(self, points: Points) -> dict[str, Tensor]:
-        self.module.switch("eval")
-        metrics: dict[str, Tensor] = {}
-        for name, part in self._parts.items():
-            sums = torch.zeros(2, len(points), dtype=torch.float64, device=self.device)
-            with torch.no_grad():
-                for inputs, targets in part.chunks(self._divide(len(part), self._eval_batch)):
-                    outputs = self.module(points, inputs, shared=True)
-                    judged = self._judge(outputs, targets.expand(len(points), -1))
-                    sums += len(targets) * torch.stack(judged).double()
-            metrics[f"{name}_loss"], metrics[f"{name}_error"] = sums / len(part)
-        return metrics
+            for group in self._groups(points):
+                self._judge(self.module(group, inputs, shared=True), targets.expand(len(group), -1))
+        return everything / examples
 
     def _groups(self, points: Points) -> Iterator[Points]:
         size = max(1, _ELEMENTS // max(self.layout.size, self._eval_batch * self.module.widest))
@@ -239,3 +224,14 @@ class Classification(Problem):
     def point(self, state: Mapping[str, Tensor]) -> Points:
         """See `Problem`."""
         return self.module.point(state)
+
+
+def _judge_each(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy in nats [K, B] and error [K, B] of outputs [K, B, C] for targets [K, B]."""
+    # classes first: the softmax of a short last dimension is some eight times slower on a CPU
+    nats = F.cross_entropy(outputs.transpose(1, -1).contiguous(), targets, reduction="none")
+    return nats, _misses(outputs, targets)
+
+
+def _misses(outputs: Tensor, targets: Tensor) -> Tensor:
+    return (outputs.detach().argmax(-1) != targets).double()

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from mcdist.science.optimizers import PerPoint
-from mcdist.science.tracing import Trace, tensors_in, trace
+from mcdist.science.tracing import Accelerate, tensors_in, trace
 from mcdist.science.update import Update
 
-__all__ = ["Accelerate", "Step", "accelerated"]
+__all__ = ["Step", "accelerated"]
 
 Step = Callable[[Any, Sequence[Tensor], PerPoint], tuple[Tensor, Tensor]]
 """(batch, where, lr) -> loss [K], error [K]; moves what moves."""
-
-
-class Accelerate(Protocol):
-    """Makes a function of flat tensors from a trace; None where it cannot, or where it does not pay."""
-
-    def __call__(self, traced: Trace, inputs: Sequence[Tensor]) -> Callable[..., Sequence[Tensor]] | None:
-        """inputs: such tensors as the function will be called with (not to be changed)."""
 
 
 def accelerated(update: Update, accelerate: Accelerate, batch: Any, where: Sequence[Tensor], lr: PerPoint) -> Step:

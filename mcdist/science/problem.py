@@ -12,6 +12,7 @@ from torch import Tensor
 from mcdist.science.layout import Layout
 from mcdist.science.points import Points
 from mcdist.science.streams import Stream
+from mcdist.science.tracing import Accelerate
 
 __all__ = ["Problem", "gradient"]
 
@@ -66,11 +67,11 @@ class Problem(ABC):
         """The same parameters with the buffers that belong to them (BatchNorm statistics re-estimated)."""
 
     @abstractmethod
-    def evaluate(self, points: Points) -> dict[str, Tensor]:
+    def evaluate(self, points: Points, accelerate: Accelerate | None = None) -> dict[str, Tensor]:
         """Metrics of settled points by column name, each [K], float64, on the CPU: `train_loss`, ..."""
 
     @abstractmethod
-    def glimpse(self, points: Points) -> float:
+    def glimpse(self, points: Points, accelerate: Accelerate | None = None) -> float:
         """Do a small part of `settle` and `evaluate`, to be timed; so many parts make up the whole."""
 
     @abstractmethod

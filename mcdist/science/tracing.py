@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-__all__ = ["Trace", "tensors_in", "trace"]
+__all__ = ["Accelerate", "Trace", "tensors_in", "trace"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,13 @@ class Trace:
     def text(self) -> str:
         """The graph in words: two traces with the same text do the same to inputs of the same kind."""
         return str(self.graph.graph)
+
+
+class Accelerate(Protocol):
+    """Makes a function of flat tensors from a trace; None where it cannot, or where it does not pay."""
+
+    def __call__(self, traced: Trace, inputs: Sequence[Tensor]) -> Callable[..., Sequence[Tensor]] | None:
+        """inputs: such tensors as the function will be called with (not to be changed)."""
 
 
 def trace(function: Callable[..., Any], args: tuple[Any, ...]) -> Trace:

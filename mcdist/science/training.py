@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mcdist.science.acceleration import Accelerate, Step, accelerated
+from mcdist.science.acceleration import Step, accelerated
 from mcdist.science.motion import Motion
 from mcdist.science.optimizers import Optimizer, PerPoint
 from mcdist.science.problem import Problem
 from mcdist.science.schedules import Schedule
 from mcdist.science.streams import Stream
+from mcdist.science.tracing import Accelerate
 from mcdist.science.update import Update
 
 __all__ = ["Epoch", "Recipe", "Trained", "train"]

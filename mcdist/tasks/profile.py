@@ -14,6 +14,7 @@ from mcdist.science.paths.arclength import fraction
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
+from mcdist.science.tracing import Accelerate
 from mcdist.spec.tasks import ProfileTask, TaskSpec
 from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.path import LoadedPath, load_path
@@ -39,16 +40,16 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     problem = bench.problem(spec.problem)
     paths = [load_path(bench.stored(item.inputs[0]), problem) for item in items]
     t = torch.linspace(0.0, 1.0, spec.profile.points, dtype=torch.float64)
-    measured = _measured(problem, paths, t)
+    measured = _measured(problem, paths, t, bench.accelerate)
     return [_result(spec, path, t, metrics) for path, metrics in zip(paths, measured, strict=True)]
 
 
-def _measured(problem: Problem, paths: Sequence[LoadedPath], t: Tensor) -> list[Metrics]:
+def _measured(problem: Problem, paths: Sequence[LoadedPath], t: Tensor, accelerate: Accelerate | None) -> list[Metrics]:
     """The metrics at phi(t) of every path, [T] each, by name."""
     asked = [_unknown(path, len(t)) for path in paths]
     found: dict[str, list[float]] = {}
     for points in _points(problem, paths, t, asked):
-        for name, values in problem.evaluate(problem.settle(points)).items():
+        for name, values in problem.evaluate(problem.settle(points), accelerate).items():
             found.setdefault(name, []).extend(values.tolist())
     columns, at = [], 0
     for path, inner in zip(paths, asked, strict=True):
@@ -113,8 +114,10 @@ def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:
     point = problem.initial(Stream.of("trial"))
     fit = max(1, _ELEMENTS // problem.layout.size)
     tried = point.at(point.theta.expand(min(positions, fit) if stacked else 1, -1).clone())
-    parts = problem.glimpse(tried)
-    return Trial(lambda: problem.glimpse(tried), parts * positions / len(tried), stacked, problem.images)
+    parts = problem.glimpse(tried, bench.accelerate)
+    return Trial(
+        lambda: problem.glimpse(tried, bench.accelerate), parts * positions / len(tried), stacked, problem.images
+    )
 
 
 KIND = Kind(_run, _rehearse)

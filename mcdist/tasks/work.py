@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from mcdist.errors import TaskError
-from mcdist.science.acceleration import Accelerate
 from mcdist.science.problem import Problem
+from mcdist.science.tracing import Accelerate
 from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.tasks import TaskSpec
 

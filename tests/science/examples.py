@@ -17,6 +17,7 @@ from mcdist.science.motion import Motion
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
+from mcdist.science.tracing import Accelerate
 
 CLASSES = 3
 
@@ -96,10 +97,10 @@ class Quadratic(Problem):
     def settle(self, points: Points) -> Points:
         return points
 
-    def evaluate(self, points: Points) -> dict[str, Tensor]:
+    def evaluate(self, points: Points, accelerate: Accelerate | None = None) -> dict[str, Tensor]:
         return {"train_loss": self.loss(points, None)[0]}
 
-    def glimpse(self, points: Points) -> float:
+    def glimpse(self, points: Points, accelerate: Accelerate | None = None) -> float:
         self.evaluate(points)
         return 1.0
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mcdist.problems.data import Dataset, load_dataset
-from mcdist.science.acceleration import Accelerate
 from mcdist.science.problem import Problem
+from mcdist.science.tracing import Accelerate
 from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.sections import PathSpec, ProfileSpec
 from mcdist.spec.tasks import EndpointTask, PathTask, ProfileTask
