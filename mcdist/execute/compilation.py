@@ -1,4 +1,4 @@
-"""Compiled steps: a trace becomes a library on disk, made once per shape and machine, loaded by every worker."""
+"""Compiled programs: a trace becomes a library on disk, made once per shape and machine, loaded by every worker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import platform
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mcdist.science.tracing import Trace
+from mcdist.science.tracing import Program, Trace
 
 __all__ = ["Compiler", "cache_folder"]
 
 _VERSION = 1  # of what is made from a trace: raise it when other libraries would come of the same traces
 
-Run = Callable[..., Sequence[Tensor]]
-
 
 def cache_folder() -> Path:
-    """Where compiled steps are kept: $MCDIST_CACHE, else $XDG_CACHE_HOME/mcdist, else ~/.cache/mcdist."""
+    """Where compiled programs are kept: $MCDIST_CACHE, else $XDG_CACHE_HOME/mcdist, else ~/.cache/mcdist."""
     named = os.environ.get("MCDIST_CACHE")
     if named:
         return Path(named).expanduser().resolve()
@@ -36,13 +34,13 @@ def cache_folder() -> Path:
 
 
 class Compiler:
-    """Makes a function of flat tensors from a trace, by torch's Inductor ahead of time; see `Accelerate`.
+    """Makes a program from a trace, by torch's Inductor ahead of time.
 
     The library's name is a hash of the trace's text, the shapes, types and devices of its inputs, torch's version, the
     number of threads and the kind of device: whatever could make it another one. All workers of a machine share the
     folder, a lock lets one of them compile what several need, and it stays between runs.
 
-    A compilation that fails gives None (the step is then made the plain way) and one note, for `notes`.
+    A compilation that fails gives None (the work is then done the plain way) and one note, for `notes`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,8 +49,8 @@ class Compiler:
         self.seconds = 0.0  # spent on compiling, here, or on waiting for another worker that did
         self._failed = False
 
-    def __call__(self, traced: Trace, inputs: Sequence[Tensor]) -> Run | None:
-        """The function: takes tensors like `inputs`, changes in place what the traced one did."""
+    def __call__(self, traced: Trace, inputs: Sequence[Tensor]) -> Program | None:
+        """The program, for tensors like `inputs`, the trace's captured ones included."""
         began = time.perf_counter()
         try:
             return self._load_or_make(traced, inputs)
@@ -69,7 +67,7 @@ class Compiler:
         """Whether the library is there already."""
         return self._file(traced, inputs).exists()
 
-    def _load_or_make(self, traced: Trace, inputs: Sequence[Tensor]) -> Run:
+    def _load_or_make(self, traced: Trace, inputs: Sequence[Tensor]) -> Program:
         file = self._file(traced, inputs)
         if not file.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +85,7 @@ class Compiler:
         kinds = [[list(t.shape), list(t.stride()), str(t.dtype), t.device.type] for t in inputs]
         parts = [_VERSION, torch.__version__, torch.get_num_threads(), _device(inputs), kinds, traced.text()]
         name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-        return self._folder / f"step-{name}.pt2"
+        return self._folder / f"program-{name}.pt2"
 
 
 def _device(inputs: Sequence[Tensor]) -> str:
@@ -124,10 +122,10 @@ def _make(traced: Trace, inputs: Sequence[Tensor], file: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _load(file: Path) -> Run:
+def _load(file: Path) -> Program:
     from torch._inductor import aoti_load_package
 
-    run: Run = aoti_load_package(str(file))
+    run: Program = aoti_load_package(str(file))
     return run
 
 

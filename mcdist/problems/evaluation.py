@@ -10,7 +10,7 @@ from torch import Tensor
 from mcdist.problems.part import Part
 from mcdist.science.points import Points
 from mcdist.science.stacked import StackedModule
-from mcdist.science.tracing import Accelerate, tensors_in, trace
+from mcdist.science.tracing import Accelerate, Program, tensors_in, trace
 
 __all__ = ["Judge", "SumProgram", "even_batch"]
 
@@ -30,16 +30,14 @@ class SumProgram:
     def __init__(self, module: StackedModule, judge: Judge, parts: Mapping[str, Part], most: int) -> None:
         self._module, self._judge = module, judge
         self.batch = even_batch([len(part) for part in parts.values()], most)
-        self._programs: dict[int, Callable[..., Sequence[Tensor]] | None] = {}
+        self._programs: dict[int, Program | None] = {}
 
     def prepare(self, points: Points, part: Part, accelerate: Accelerate) -> int:
         """Make the program for such points; how many go together, 0 where no program can be made."""
         size = 1 if self._module.pointwise else min(len(points), _TOGETHER)
         if size not in self._programs:
             args = (points[:size].theta, points[:size].buffers, *next(part.padded(self.batch)))
-            traced = trace(self._sums, args)
-            run = accelerate(traced, [*tensors_in(args), *traced.captured])
-            self._programs[size] = None if run is None else lambda *args: run(*tensors_in(args), *traced.captured)
+            self._programs[size] = accelerate("sums", lambda: trace(self._sums, args), [], tensors_in(args))
         return 0 if self._programs[size] is None else size
 
     def sums(self, points: Points, part: Part, size: int, batches: int | None = None) -> Tensor:
@@ -55,16 +53,16 @@ class SumProgram:
             if done == batches:
                 break
             for total, group in zip(totals, groups, strict=True):
-                (found,) = run(group.theta, group.buffers, *batch)
+                (found,) = run(*tensors_in((group.theta, group.buffers, *batch)))
                 total += found
         return torch.cat(totals, dim=1)[:, : len(points)]
 
     def _sums(
         self, theta: Tensor, buffers: dict[str, Tensor], inputs: Tensor, targets: Tensor, weights: Tensor
-    ) -> Tensor:
+    ) -> tuple[Tensor]:
         outputs = self._module(Points(theta, buffers), inputs, shared=True)
         judged = self._judge(outputs, targets.expand(len(theta), -1))
-        return torch.stack([(each * weights).sum(1).double() for each in judged])
+        return (torch.stack([(each * weights).sum(1).double() for each in judged]),)
 
 
 def even_batch(sizes: Sequence[int], most: int) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from mcdist.science.optimizers import PerPoint
-from mcdist.science.tracing import Accelerate, tensors_in, trace
+from mcdist.science.tracing import Accelerate, Trace, tensors_in, trace
 from mcdist.science.update import Update
 
 __all__ = ["Step", "accelerated"]
@@ -20,23 +20,26 @@ Step = Callable[[Any, Sequence[Tensor], PerPoint], tuple[Tensor, Tensor]]
 
 
 def accelerated(update: Update, accelerate: Accelerate, batch: Any, where: Sequence[Tensor], lr: PerPoint) -> Step:
-    """The step of an update as `accelerate` makes it, for batches of the same shape; the update itself where it cannot.
+    """The step of an update as a program, for batches of the same shape; the update itself where there is none.
 
-    Numbers that may change from step to step (the rate) must be tensors here, or the trace would hold on to them.
+    Numbers that differ between packs or steps (rates, momenta, decay) are inputs of the program where they are tensors;
+    plain numbers are part of it.
     """
     if not _traceable(batch):
         return update
-    rate = _as_tensor(lr, update)
-    own = update.tensors()
-    # a trace makes the step it follows: of copies, which are then let go
-    traced = trace(update.functional, ([t.clone() for t in own], batch, tuple(where), rate))
-    run = accelerate(traced, [*tensors_in((own, batch, tuple(where), rate)), *traced.captured])
+    held, rate = [*update.tensors(), *update.scalars()], _as_tensor(lr, update)
+
+    def follow() -> Trace:
+        # a trace makes the step it follows: of copies, which are then let go
+        moved = [t.clone() for t in update.tensors()]
+        return trace(update.functional, (moved, update.scalars(), batch, tuple(where), rate))
+
+    run = accelerate(f"step {update.form()}", follow, held, tensors_in((batch, tuple(where), rate)))
     if run is None:
         return update
 
     def step(batch: Any, where: Sequence[Tensor], lr: PerPoint) -> tuple[Tensor, Tensor]:
-        varying = tensors_in((batch, tuple(where), _as_tensor(lr, update)))
-        loss, error = run(*own, *varying, *traced.captured)
+        loss, error = run(*held, *tensors_in((batch, tuple(where), _as_tensor(lr, update))))
         return loss, error
 
     return step

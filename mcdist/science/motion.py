@@ -33,6 +33,10 @@ class Motion(ABC):
     def state(self) -> Tensor:
         """What moves, a view of `held`: [K, M, P]."""
 
+    @abstractmethod
+    def form(self) -> str:
+        """What kind of motion it is, but for its tensors."""
+
     def begin_epoch(self, epoch: int, steps: int) -> None:  # noqa: B027  (an optional hook)
         """Draw what the epoch's steps need."""
 
@@ -60,6 +64,10 @@ class FreePoints(Motion):
     def state(self) -> Tensor:
         """See `Motion`."""
         return self.held[:, None]
+
+    def form(self) -> str:
+        """See `Motion`."""
+        return "points"
 
     def where(self, step: int) -> tuple[Tensor, ...]:
         """See `Motion`: there is but one place, the points themselves."""
@@ -98,6 +106,10 @@ class CurveBends(Motion):
     def state(self) -> Tensor:
         """See `Motion`."""
         return self.held[:, self._moving]
+
+    def form(self) -> str:
+        """See `Motion`: the family is in the coefficients, which are tensors."""
+        return f"bends {self._moving}, {self._draws} draws"
 
     def begin_epoch(self, epoch: int, steps: int) -> None:
         """See `Motion`: t and c_j(t) of the whole epoch at once, [steps, draws, K, n + 2]."""

@@ -39,16 +39,21 @@ def _add_scaled(target: Tensor, vector: Tensor, scale: PerPoint) -> None:
 class Optimizer(ABC):
     """An update rule. Weight decay is the training loop's: it enters the gradient, or, `decoupled`, the step.
 
-    memory: what it keeps from step to step, by name, changed in place. The tensors may be put in another's place (a
-    trace of the step puts in those that it follows).
+    memory: what it keeps from step to step, by name, changed in place. scalars: its options of the K points, where
+    they are tensors. Both may be put in another's place (a trace of the step puts in the tensors that it follows).
     """
 
     decoupled: ClassVar[bool] = False
     memory: dict[str, Tensor] = field(default_factory=dict, init=False)
+    scalars: dict[str, Tensor] = field(default_factory=dict, init=False)
 
     @abstractmethod
     def begin(self, state: Tensor) -> None:
         """Fill the memory as it is before the first step."""
+
+    @abstractmethod
+    def form(self) -> str:
+        """Which rule it is, but for its tensors."""
 
     @abstractmethod
     def step(self, state: Tensor, grad: Tensor, lr: PerPoint) -> None:
@@ -62,6 +67,14 @@ class Sgd(Optimizer):
     momentum: PerPoint = 0.0
     nesterov: bool = False
 
+    def __post_init__(self) -> None:
+        if isinstance(self.momentum, Tensor):
+            self.scalars = {"momentum": self.momentum}
+
+    def form(self) -> str:
+        """See `Optimizer`."""
+        return f"sgd, momentum {'each' if self.scalars else self.momentum}, nesterov {self.nesterov}"
+
     def begin(self, state: Tensor) -> None:
         """See `Optimizer`: v = 0, so that the first step is plain, as torch's is."""
         if isinstance(self.momentum, Tensor) or self.momentum != 0.0:
@@ -71,9 +84,10 @@ class Sgd(Optimizer):
         """See `Optimizer`."""
         direction = grad
         if self.memory:
-            direction = self.memory["velocity"].mul_(self.momentum).add_(grad)
+            momentum = self.scalars.get("momentum", self.momentum)
+            direction = self.memory["velocity"].mul_(momentum).add_(grad)
             if self.nesterov:
-                direction = grad + self.momentum * direction
+                direction = grad + momentum * direction
         _add_scaled(state, direction, -lr)
 
 
@@ -83,6 +97,10 @@ class Adam(Optimizer):
 
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
+
+    def form(self) -> str:
+        """See `Optimizer`."""
+        return f"adam {self.betas} {self.eps}, decoupled {self.decoupled}"
 
     def begin(self, state: Tensor) -> None:
         """See `Optimizer`: both moments 0. Steps are counted on the device, so that no step is a special one."""

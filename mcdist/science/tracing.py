@@ -11,7 +11,7 @@ from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
-__all__ = ["Accelerate", "Trace", "tensors_in", "trace"]
+__all__ = ["Accelerate", "Program", "Trace", "tensors_in", "trace"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,21 @@ class Trace:
         return str(self.graph.graph)
 
 
-class Accelerate(Protocol):
-    """Makes a function of flat tensors from a trace; None where it cannot, or where it does not pay."""
+Program = Callable[..., Sequence[Tensor]]
+"""Takes the tensors that were followed, in order; changes in place what the followed function did."""
 
-    def __call__(self, traced: Trace, inputs: Sequence[Tensor]) -> Callable[..., Sequence[Tensor]] | None:
-        """inputs: such tensors as the function will be called with (not to be changed)."""
+
+class Accelerate(Protocol):
+    """Makes programs of functions; None where it cannot, or where it does not pay."""
+
+    def __call__(
+        self, name: str, follow: Callable[[], Trace], held: Sequence[Tensor], varying: Sequence[Tensor]
+    ) -> Program | None:
+        """The program of a function of `[*held, *varying]`.
+
+        name: the same for functions that do the same to tensors of the same kinds: only the first of them need be
+        followed. held: tensors that will be the same ones in every call; varying: such as each call will bring.
+        """
 
 
 def trace(function: Callable[..., Any], args: tuple[Any, ...]) -> Trace:

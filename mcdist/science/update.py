@@ -41,25 +41,43 @@ class Update:
         return self._step(batch, where, lr, traced=False)
 
     def functional(
-        self, held: Sequence[Tensor], batch: Any, where: Sequence[Tensor], lr: PerPoint
+        self, held: Sequence[Tensor], scalars: Sequence[Tensor], batch: Any, where: Sequence[Tensor], lr: PerPoint
     ) -> tuple[Tensor, Tensor]:
-        """The same step of other tensors, `held` in the place of `tensors()`, by operations a trace can follow."""
-        own = self.tensors()
-        self._hold(held)
+        """The same step with other tensors in the place of `tensors()` and `scalars()`, by operations a trace can
+        follow.
+        """
+        own = self.tensors(), self.scalars()
+        self._hold(held, scalars)
         try:
             return self._step(batch, where, lr, traced=True)
         finally:
-            self._hold(own)
+            self._hold(*own)
 
     def tensors(self) -> list[Tensor]:
         """All that a step changes; no two share memory."""
         return [self.motion.held, *self.optimizer.memory.values(), *self.buffers.values()]
 
-    def _hold(self, tensors: Sequence[Tensor]) -> None:
+    def scalars(self) -> list[Tensor]:
+        """The numbers of the K points that are tensors, and stay as they are."""
+        return [
+            *self.optimizer.scalars.values(),
+            *([self.weight_decay] if isinstance(self.weight_decay, Tensor) else []),
+        ]
+
+    def form(self) -> str:
+        """What a step does, but for its tensors: equal forms make equal steps of one problem."""
+        decay = "each" if isinstance(self.weight_decay, Tensor) else self.weight_decay
+        return f"{self.motion.form()}, {self.optimizer.form()}, decay {decay}, {self.precision}"
+
+    def _hold(self, tensors: Sequence[Tensor], scalars: Sequence[Tensor]) -> None:
         self.motion.held, *rest = tensors
         for own in (self.optimizer.memory, self.buffers):
             own.update(zip(own, rest, strict=False))
             rest = rest[len(own) :]
+        numbers = list(scalars)
+        if isinstance(self.weight_decay, Tensor):
+            self.weight_decay = numbers.pop()
+        self.optimizer.scalars.update(zip(self.optimizer.scalars, numbers, strict=True))
 
     def _step(self, batch: Any, where: Sequence[Tensor], lr: PerPoint, *, traced: bool) -> tuple[Tensor, Tensor]:
         motion, decay = self.motion, self.weight_decay

@@ -11,6 +11,8 @@ from mcdist.spec.training import TrainSpec
 
 __all__ = ["EndpointsSpec", "MeasureSpec", "PairsSpec", "PathSpec", "ProfileSpec", "ResourcesSpec"]
 
+Switch = Literal["auto", "on", "off"]
+
 _MOST_SEEDS = 1_000_000  # a seed given where a number of seeds is meant must not fill the memory
 
 
@@ -134,8 +136,20 @@ class ResourcesSpec(SpecModel):
     cpus: Real = Field(1.0, gt=0, description="CPUs per worker")
     gpus: Real | Literal["auto"] = Field("auto", description="GPUs per worker; auto: 1 where there are any, else 0")
     threads: Int = Field(1, ge=1, description="torch threads per worker")
-    pack: Int | Literal["auto"] = Field("auto", description="tasks of one shape computed as one stack")
+    pack: Int | Literal["auto"] = Field(
+        "auto", description="tasks of one shape computed as one stack; auto: measured, and kept in the store"
+    )
+    compile: Switch = Field("auto", description="training steps by a compiled library; auto: where that repays itself")
+    cuda_graphs: Switch = Field("auto", description="on a GPU, a training step as one graph; auto: measured")
+    channels_last: Switch = Field(
+        "auto", description="memory format of images where networks run one by one; auto: measured"
+    )
     retries: Int = Field(3, ge=0, description="times a pack whose worker was lost is started again")
+
+    @field_validator("compile", "cuda_graphs", "channels_last", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value  # YAML's on and off
 
     @field_validator("workers", "pack")
     @classmethod

@@ -122,6 +122,9 @@ class Traced(Motion):
     def state(self) -> Tensor:
         return self.inner.state
 
+    def form(self) -> str:
+        return self.inner.form()
+
     def begin_epoch(self, epoch: int, steps: int) -> None:
         self.inner.begin_epoch(epoch, steps)
 
