@@ -86,7 +86,7 @@ def drive(scheduler: Scheduler, executor: Executor, store: Store, progress: Prog
     """Keep the executor busy until every task of the scheduler is settled. Work in flight is bounded by the workers."""
     while scheduler.pending():
         _note_blocked(scheduler, store, progress)
-        while executor.free() > 0 and (job := scheduler.next()) is not None:
+        while executor.free(scheduler.ready()) and (job := scheduler.next()) is not None:
             executor.submit(job)
         for event in executor.wait(timeout_s=1.0):
             if isinstance(event, Lost):
@@ -108,7 +108,7 @@ def _ended(event: Ended, scheduler: Scheduler, progress: ProgressDisplay) -> Non
 
 def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDisplay) -> None:
     """Try again, or record the failure: the worker that should have written it is no more."""
-    if not scheduler.lost(event.job.pack_id):
+    if not scheduler.lost(event.job.pack_id, event.begun):
         return
     job = event.job
     error = f"its worker was lost {job.attempt} times; the last time: {event.why}"

@@ -25,10 +25,15 @@ class Ended:
 
 @dataclass(frozen=True)
 class Lost:
-    """A job whose worker went away (killed, out of memory, its node gone)."""
+    """A job of whose end nothing is known: its worker went away (killed, out of memory, its node gone).
+
+    begun: whether the worker was at this job when it went. One that still waited for its turn, or that was sent to a
+    worker already gone, has had no part in that; nor has one that was taken back for a worker with nothing to do.
+    """
 
     job: Job
     why: str
+    begun: bool = True
 
 
 class Executor(ABC):
@@ -39,12 +44,16 @@ class Executor(ABC):
         """Make the workers, writing into the store at that URI; `most` of them are of use. Returns their number."""
 
     @abstractmethod
-    def free(self) -> int:
-        """Jobs that can be submitted now."""
+    def free(self, ready: int) -> bool:
+        """Whether one of the `ready` jobs that could start can be submitted now.
+
+        A worker with nothing to do always takes one. One at work may take a second, so that it need not wait for the
+        driver in between, but only while at least one for every worker is left of the others.
+        """
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Start a job. Call only while `free()` is positive."""
+        """Start a job, or keep it ready behind the one a worker is at. Call only while `free(ready)`."""
 
     @abstractmethod
     def wait(self, timeout_s: float) -> list[Ended | Lost]:

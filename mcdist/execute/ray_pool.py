@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
+import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -13,12 +13,15 @@ from ray.exceptions import (
     ActorUnavailableError,
     OutOfMemoryError,
     RayActorError,
+    RayError,
     WorkerCrashedError,
 )
 
 from mcdist.errors import RequestError
 from mcdist.execute.executor import Ended, Executor, ExecutorError, Lost
 from mcdist.execute.job import Job, Report
+from mcdist.execute.pipeline import Pipeline
+from mcdist.execute.ray_cluster import check_feasible, connect, gpus_per_worker, room
 from mcdist.execute.worker import Worker
 from mcdist.problems.data import Dataset
 from mcdist.spec.sections import ResourcesSpec
@@ -27,6 +30,8 @@ __all__ = ["RayExecutor"]
 
 _GONE = (RayActorError, ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError)
 _STILLBORN = 3  # failed starts in a row, for each worker wanted, after which the run is given up
+_HELD = 2  # jobs that an actor has at a time
+_CALLS = 2 * _HELD + 2  # calls that an actor answers at a time: `do` and `reached` for each job, `live`, one more
 
 
 class _Actor:
@@ -34,16 +39,47 @@ class _Actor:
 
     def __init__(self, store: str, threads: int, on_gpu: bool, datasets: dict[str, Any]) -> None:
         device = "cuda" if on_gpu else "cpu"
-        self._worker = Worker(store, device, threads, lambda key: ray.get(datasets[key]))
+        self._pipeline = Pipeline(lambda: Worker(store, device, threads, lambda key: ray.get(datasets[key])))
 
     def ready(self) -> bool:
         return True
 
-    def do(self, job: Job) -> Report:
-        return self._worker.do(job)
+    def live(self) -> None:
+        """Never returns: the reference to this call resolves when the actor dies."""
+        threading.Event().wait()
+
+    def reached(self, place: int) -> None:
+        self._pipeline.reached(place)
+
+    def do(self, job: Job, place: int) -> Report | None:
+        return self._pipeline.do(job, place)
+
+    def take_back(self, place: int) -> None:
+        self._pipeline.take_back(place)
 
 
 _REMOTE: Any = ray.remote(_Actor)
+
+
+@dataclass(eq=False)
+class _Held:
+    """A job that an actor has. reached, report: references that resolve when its turn comes, and when it has ended."""
+
+    job: Job
+    place: int
+    reached: Any
+    report: Any
+    taken_back: bool = False
+
+
+@dataclass(eq=False)
+class _Member:
+    """An actor that is ready. death: the reference that resolves when it dies; given: how many jobs it was sent."""
+
+    actor: Any
+    death: Any
+    held: list[_Held] = field(default_factory=list)
+    given: int = 0
 
 
 class RayExecutor(Executor):
@@ -55,12 +91,12 @@ class RayExecutor(Executor):
     def __init__(self, resources: ResourcesSpec, datasets: Mapping[str, Dataset], address: str | None) -> None:
         self._resources, self._datasets = resources, datasets
         self._starting: dict[Any, Any] = {}  # reference that resolves once the actor is ready -> actor
-        self._idle: list[Any] = []
-        self._running: dict[Any, tuple[Any, Job]] = {}
-        self._owns_ray = _connect(address)
+        self._members: list[_Member] = []
+        self._of: dict[Any, _Member] = {}  # reference of a report or a death -> whose
+        self._owns_ray = connect(address)
         try:
-            self._gpus = _gpus_per_worker(resources)
-            _check_feasible(resources.cpus, self._gpus)
+            self._gpus = gpus_per_worker(resources)
+            check_feasible(resources.cpus, self._gpus)
         except RequestError:
             self.close()
             raise
@@ -69,36 +105,64 @@ class RayExecutor(Executor):
         """See `Executor`."""
         self._store = store
         self._data = {key: ray.put(data) for key, data in self._datasets.items()}
-        self._size = max(1, min(most, _room(self._resources, self._gpus)))
+        self._size = max(1, min(most, room(self._resources, self._gpus)))
         self._stillborn = 0
         for _ in range(self._size):
             self._start_one()
         return self._size
 
     def _start_one(self) -> None:
-        options = _REMOTE.options(num_cpus=self._resources.cpus, num_gpus=self._gpus, max_restarts=0)
+        options = _REMOTE.options(
+            num_cpus=self._resources.cpus, num_gpus=self._gpus, max_restarts=0, max_concurrency=_CALLS
+        )
         actor = options.remote(self._store, self._resources.threads, self._gpus > 0, self._data)
         self._starting[actor.ready.remote()] = actor
 
-    def free(self) -> int:
+    def free(self, ready: int) -> bool:
         """See `Executor`: an actor gets work once it is ready; one that Ray has no room for (yet) gets none."""
-        return len(self._idle)
+        least = self._least_busy()
+        if least is None:
+            return False
+        return not least.held or (len(least.held) < _HELD and ready > self._size)
+
+    def _least_busy(self) -> _Member | None:
+        return min(self._members, key=lambda member: len(member.held), default=None)
 
     def submit(self, job: Job) -> None:
         """See `Executor`."""
-        actor = self._idle.pop()
-        self._running[actor.do.remote(job)] = (actor, job)
+        member = self._least_busy()
+        assert member is not None, "no worker is free"
+        place = member.given
+        # asked before the job is sent, so that what the job may do to the actor cannot come before the answer
+        reached = member.actor.reached.remote(place)
+        held = _Held(job, place, reached, member.actor.do.remote(job, place))
+        member.held.append(held)
+        member.given += 1
+        self._of[held.report] = member
 
     def wait(self, timeout_s: float) -> list[Ended | Lost]:
         """See `Executor`."""
-        ready, _ = ray.wait([*self._running, *self._starting], num_returns=1, timeout=timeout_s)
-        events = []
+        self._take_back()
+        references = [*self._starting, *self._of]
+        ready, _ = ray.wait(references, num_returns=1, timeout=timeout_s)
+        if ready:  # and what else there is by now
+            ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
+        events: list[Ended | Lost] = []
         for reference in ready:
             if reference in self._starting:
                 self._started(reference)
-            else:
-                events.append(self._collect(reference))
+            elif reference in self._of:  # not of an actor buried for another of its references
+                events += self._collect(self._of[reference], reference)
         return events
+
+    def _take_back(self) -> None:
+        """Where actors have nothing to do, there is nothing else to start: let them have what others keep for later."""
+        idle = sum(not member.held for member in self._members)
+        for member in self._members:
+            if idle and len(member.held) > 1 and not member.held[-1].taken_back:
+                member.actor.take_back.remote(member.held[-1].place)
+                member.held[-1].taken_back = True
+                idle -= 1
 
     def _started(self, reference: Any) -> None:
         actor = self._starting.pop(reference)
@@ -112,79 +176,57 @@ class RayExecutor(Executor):
             self._start_one()
             return
         self._stillborn = 0
-        self._idle.append(actor)
+        member = _Member(actor, actor.live.remote())
+        self._members.append(member)
+        self._of[member.death] = member
 
-    def _collect(self, reference: Any) -> Ended | Lost:
-        actor, job = self._running.pop(reference)
+    def _collect(self, member: _Member, reference: Any) -> list[Ended | Lost]:
         try:
-            report: Report = ray.get(reference)
+            report: Report | None = ray.get(reference)
         except _GONE as error:
-            ray.kill(actor)
-            self._start_one()
-            return Lost(job, f"{type(error).__name__}: {str(error).strip()}")
+            return self._bury(member, error)
         except ray.exceptions.RayTaskError as error:
             raise ExecutorError(f"a worker cannot go on: {error.cause!r}") from error
-        self._idle.append(actor)
-        return Ended(job, report)
+        del self._of[reference]
+        held = next(held for held in member.held if held.report == reference)
+        member.held.remove(held)
+        return [Lost(held.job, "taken back", begun=False) if report is None else Ended(held.job, report)]
+
+    def _bury(self, member: _Member, error: RayError) -> list[Ended | Lost]:
+        """Replace an actor that is gone. The last of its jobs whose turn had come is the one it was at."""
+        ray.kill(member.actor)
+        self._members.remove(member)
+        for reference in (member.death, *(held.report for held in member.held)):
+            del self._of[reference]
+        self._start_one()
+        reports = {held.place: _value(held.report) for held in member.held}
+        events: list[Ended | Lost] = [Ended(h.job, reports[h.place]) for h in member.held if reports[h.place]]
+        lost = [held for held in member.held if not reports[held.place]]
+        begun = [held.place for held in lost if _resolved(held.reached)]
+        why = f"{type(error).__name__}: {str(error).strip()}"
+        return events + [Lost(held.job, why, begun=held.place in begun[-1:]) for held in lost]
 
     def close(self) -> None:
         """See `Executor`: a Ray of our own is stopped, on a shared cluster our actors are."""
         if self._owns_ray:
             ray.shutdown()
             return
-        for actor in [*self._starting.values(), *self._idle, *(actor for actor, _ in self._running.values())]:
+        for actor in [*self._starting.values(), *(member.actor for member in self._members)]:
             ray.kill(actor)
 
 
-def _connect(address: str | None) -> bool:
-    """Connect to Ray; whether it was started here and is ours to stop."""
-    if ray.is_initialized():
-        return False
-    address = address or os.environ.get("RAY_ADDRESS")
+def _value(reference: Any) -> Any:
+    """What a reference has resolved to; None where it has not, or failed."""
     try:
-        if address and address != "local":
-            _check_reachable(address)
-            ray.init(address=address, log_to_driver=False)
-            return False
-        ray.init(address="local", include_dashboard=False, log_to_driver=False)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise RequestError(f"cannot connect to Ray at {address or 'this machine'}: {error}") from error
-    except Exception as error:  # Ray raises plain ones when its own processes die while they start
-        raise ExecutorError(f"Ray does not start: {error}") from error
+        return ray.get(reference, timeout=0)
+    except (RayError, TimeoutError):
+        return None
+
+
+def _resolved(reference: Any) -> bool:
+    """Whether the call has returned."""
+    try:
+        ray.get(reference, timeout=0)
+    except (RayError, TimeoutError):
+        return False
     return True
-
-
-def _check_reachable(address: str) -> None:
-    """Raise ConnectionError where nobody listens at host:port: Ray itself would try for a minute and more."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        with socket.create_connection((host, int(port)), timeout=10):
-            pass
-
-
-def _gpus_per_worker(resources: ResourcesSpec) -> float:
-    if resources.gpus != "auto":
-        return resources.gpus
-    return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
-
-
-def _check_feasible(cpus: float, gpus: float) -> None:
-    """Raise RequestError where no node could ever hold one worker: Ray itself would wait without end."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(n.get("CPU", 0) >= cpus and n.get("GPU", 0) >= gpus for n in nodes):
-        return
-    there = "; ".join(f"{n.get('CPU', 0):g} CPU, {n.get('GPU', 0):g} GPU" for n in nodes)
-    raise RequestError(
-        f"resources: a worker asks for {cpus:g} CPU and {gpus:g} GPU, and no node has that; there are: {there}"
-    )
-
-
-def _room(resources: ResourcesSpec, gpus: float) -> int:
-    """The number of workers: as asked for, or as many as fit on the nodes there are."""
-    if resources.workers != "auto":
-        return resources.workers
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fits = [n.get("CPU", 0) // resources.cpus for n in nodes]
-    if gpus:
-        fits = [min(by_cpu, n.get("GPU", 0) // gpus) for by_cpu, n in zip(fits, nodes, strict=True)]
-    return int(sum(fits))

@@ -10,6 +10,8 @@ from mcdist.plan.packs import Pack, pack_of
 
 __all__ = ["Scheduler"]
 
+_EXCUSES = 10  # losses that are not counted against a pack, lest one that somehow causes them is tried for ever
+
 
 class Scheduler:
     """Packs wait for their inputs, run, are tried again when their worker is lost, and fail apart.
@@ -25,6 +27,7 @@ class Scheduler:
         self.status: dict[str, str] = dict(settled)
         self._retries = retries
         self._started: Counter[str] = Counter()
+        self._excused: Counter[str] = Counter()
         self._packs: dict[str, Pack] = {}
         self._unmet: dict[str, int] = {}
         self._waiting: dict[str, list[str]] = defaultdict(list)  # input task -> packs that need it
@@ -79,6 +82,10 @@ class Scheduler:
         self._started[pack.id] += 1
         return job_of(pack, self._started[pack.id])
 
+    def ready(self) -> int:
+        """How many jobs can start now."""
+        return len(self._ready)
+
     def pack_ids(self) -> list[str]:
         """The packs that are ready, running or waiting."""
         return list(self._packs)
@@ -100,8 +107,16 @@ class Scheduler:
             self._packs[alone.id] = alone
             self._ready.append(alone.id)
 
-    def lost(self, pack_id: str) -> bool:
-        """A pack's worker was lost. Whether it is given up: a single task that was lost too often."""
+    def lost(self, pack_id: str, begun: bool = True) -> bool:
+        """A pack's worker was lost. Whether it is given up: a single task that was lost too often.
+
+        begun: whether the worker was at it; if not, this start does not count.
+        """
+        if not begun and self._excused[pack_id] < _EXCUSES:
+            self._excused[pack_id] += 1
+            self._started[pack_id] -= 1
+            self._ready.appendleft(pack_id)
+            return False
         if self._started[pack_id] <= self._retries:
             self._ready.appendleft(pack_id)
             return False

@@ -31,9 +31,9 @@ class SerialExecutor(Executor):
         self._worker = Worker(store, device, self._resources.threads, self._datasets.__getitem__)
         return 1
 
-    def free(self) -> int:
+    def free(self, ready: int) -> bool:
         """See `Executor`."""
-        return int(self._job is None)
+        return self._job is None
 
     def submit(self, job: Job) -> None:
         """See `Executor`."""

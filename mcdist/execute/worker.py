@@ -1,11 +1,13 @@
-"""A worker: does packs of tasks, one after the other, and writes what they give into the store."""
+"""A worker: does packs of tasks, and writes what they give into the store."""
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,8 +17,8 @@ from mcdist.errors import Diverged, TaskError
 from mcdist.execute.cache import Recent
 from mcdist.execute.job import Job, Report, Verdict
 from mcdist.problems.data import Dataset
-from mcdist.science.acceleration import Accelerate
 from mcdist.science.problem import Problem
+from mcdist.science.tracing import Accelerate
 from mcdist.spec.base import canonical
 from mcdist.spec.problem import ProblemSpec
 from mcdist.store import PackResult, Store, open_store
@@ -25,13 +27,24 @@ from mcdist.tasks.registry import KINDS
 from mcdist.tasks.work import Item, Outcome, Result, Stored
 from mcdist.version import __version__
 
-__all__ = ["Worker", "task_row"]
+__all__ = ["Computed", "Worker", "task_row"]
 
 _KEEP_BYTES = 1 << 28  # results of input tasks kept in memory
 
 
+@dataclass(frozen=True)
+class Computed:
+    """What came of a job: the report of it, true once the result, if there is one, is in the store."""
+
+    report: Report
+    result: PackResult | None
+
+
 class Worker:
     """Owns a device, its problems (data included) and a way to the store.
+
+    A job is loaded, computed and committed. It is computed in the thread that made the worker; the other parts may be
+    done by any thread meanwhile.
 
     datasets: gives the arrays of a `data_key`. threads: torch threads; results depend on them by rounding, so they
     are part of the sweep's resources, not of the machine.
@@ -65,19 +78,41 @@ class Worker:
 
     def do(self, job: Job) -> Report:
         """Do a pack and commit it. An exception out of here is the store's or the worker's, not the tasks'."""
+        return self.commit(self.compute(job))
+
+    def load(self, job: Job) -> None:
+        """Bring what the inputs of a pack left in the store into memory; less of it where there is much.
+
+        What cannot be read is left to the tasks that ask for it, to fail with.
+        """
+        loaded = 0
+        for task_id in dict.fromkeys(i for inputs in job.inputs for i in inputs):
+            if loaded > _KEEP_BYTES // 2:  # the rest of the memory is for the pack that is computed meanwhile
+                return
+            with contextlib.suppress(Exception):
+                loaded += _size(self.stored(task_id))
+
+    def compute(self, job: Job) -> Computed:
+        """Do a pack."""
         started, clock = datetime.now(timezone.utc), time.perf_counter()
         items = job.items()
         try:
             outcomes: Sequence[Outcome | str] = KINDS[job.kind](items, self)
         except Exception:
             if len(items) > 1:
-                return Report(job.pack_id, {}, raised=traceback.format_exc())
+                return Computed(Report(job.pack_id, {}, raised=traceback.format_exc()), None)
             outcomes = [traceback.format_exc()]
         wall = time.perf_counter() - clock
         about = {"started_at": started, "wall_s": wall / len(items), "device": self._device_name()}
-        self._store.commit(_pack_result(job, items, outcomes, about))
         verdicts = {item.id: _verdict(outcome) for item, outcome in zip(items, outcomes, strict=True)}
-        return Report(job.pack_id, verdicts, wall_s=wall)
+        report = Report(job.pack_id, verdicts, wall_s=wall)
+        return Computed(report, _pack_result(job, items, outcomes, about))
+
+    def commit(self, computed: Computed) -> Report:
+        """Write the results of a pack into the store."""
+        if computed.result is not None:
+            self._store.commit(computed.result)
+        return computed.report
 
     def _device_name(self) -> str:
         if self._device.type == "cuda":
@@ -112,7 +147,9 @@ def _pack_result(
             for table, new in outcome.rows.items():
                 rows.setdefault(table, []).extend({"task_id": item.id} | row for row in new)
             if outcome.tensors:
-                tensors[item.id], texts[item.id] = outcome.tensors, outcome.about
+                # to the CPU by the thread that computes: another one's copy would wait for the device's next pack
+                tensors[item.id] = {name: tensor.cpu() for name, tensor in outcome.tensors.items()}
+                texts[item.id] = outcome.about
     return PackResult(job.pack_id, tasks, rows, tensors, texts)
 
 

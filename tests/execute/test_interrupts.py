@@ -25,8 +25,8 @@ class Wrapping(Executor):
     def start(self, store: str, most: int) -> int:
         return 1
 
-    def free(self) -> int:
-        return 1
+    def free(self, ready: int) -> bool:
+        return True
 
     def submit(self, job: Job) -> None: ...
 

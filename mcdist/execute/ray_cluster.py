@@ -1,0 +1,69 @@
+"""Ray itself: connecting to it, and what room its nodes have."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import ray
+
+from mcdist.errors import RequestError
+from mcdist.execute.executor import ExecutorError
+from mcdist.spec.sections import ResourcesSpec
+
+__all__ = ["check_feasible", "connect", "gpus_per_worker", "room"]
+
+
+def connect(address: str | None) -> bool:
+    """Connect to Ray; whether it was started here and is ours to stop."""
+    if ray.is_initialized():
+        return False
+    address = address or os.environ.get("RAY_ADDRESS")
+    try:
+        if address and address != "local":
+            _check_reachable(address)
+            ray.init(address=address, log_to_driver=False)
+            return False
+        ray.init(address="local", include_dashboard=False, log_to_driver=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RequestError(f"cannot connect to Ray at {address or 'this machine'}: {error}") from error
+    except Exception as error:  # Ray raises plain ones when its own processes die while they start
+        raise ExecutorError(f"Ray does not start: {error}") from error
+    return True
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ConnectionError where nobody listens at host:port: Ray itself would try for a minute and more."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        with socket.create_connection((host, int(port)), timeout=10):
+            pass
+
+
+def gpus_per_worker(resources: ResourcesSpec) -> float:
+    """GPUs of each worker: as asked for, or one where there are any."""
+    if resources.gpus != "auto":
+        return resources.gpus
+    return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+
+
+def check_feasible(cpus: float, gpus: float) -> None:
+    """Raise RequestError where no node could ever hold one worker: Ray itself would wait without end."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if any(n.get("CPU", 0) >= cpus and n.get("GPU", 0) >= gpus for n in nodes):
+        return
+    there = "; ".join(f"{n.get('CPU', 0):g} CPU, {n.get('GPU', 0):g} GPU" for n in nodes)
+    raise RequestError(
+        f"resources: a worker asks for {cpus:g} CPU and {gpus:g} GPU, and no node has that; there are: {there}"
+    )
+
+
+def room(resources: ResourcesSpec, gpus: float) -> int:
+    """The number of workers: as asked for, or as many as fit on the nodes there are."""
+    if resources.workers != "auto":
+        return resources.workers
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    fits = [n.get("CPU", 0) // resources.cpus for n in nodes]
+    if gpus:
+        fits = [min(by_cpu, n.get("GPU", 0) // gpus) for by_cpu, n in zip(fits, nodes, strict=True)]
+    return int(sum(fits))

@@ -1,0 +1,187 @@
+"""Workers that die: what they had is told apart into what ended, what they were at, and what they never touched."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from mcdist.execute import ray_pool
+from mcdist.execute.executor import Ended, Lost
+from mcdist.execute.job import Job, job_of
+from mcdist.execute.ray_pool import RayExecutor
+from mcdist.plan import Blueprint, pack_of
+from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.tasks import PauseTask
+from mcdist.store import open_store
+
+pytestmark = pytest.mark.ray
+
+WAIT_S = 60
+DEADLY, DEADLY_AFTERWARDS = 13, 14  # numbers of pauses that kill their worker: in them, and once they are committed
+
+
+def faulty(fuse: Path) -> Any:
+    """Actors with deadly pauses; one that is deadly afterwards is so while the fuse is there. They tell their pid."""
+
+    class Faulty(ray_pool._Actor):
+        def __init__(self, *args: Any) -> None:
+            from mcdist.tasks import pause, registry
+            from mcdist.tasks.work import Kind
+
+            def run(items: Any, bench: Any) -> Any:
+                outcomes = pause.KIND(items, bench)
+                if any(item.spec.number == DEADLY for item in items):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return outcomes
+
+            registry.KINDS["pause"] = Kind(run)
+            super().__init__(*args)
+
+        def pid(self) -> int:
+            return os.getpid()
+
+        def do(self, job: Job, place: int) -> Any:
+            report = super().do(job, place)
+            if f'"number":{DEADLY_AFTERWARDS}}}' in job.specs[0] and fuse.exists():
+                fuse.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return report
+
+    return ray.remote(Faulty)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_ray() -> Iterator[None]:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def fuse(tmp_path: Path) -> Path:
+    (tmp_path / "fuse").touch()
+    return tmp_path / "fuse"
+
+
+@pytest.fixture
+def start(tmp_path: Path, fuse: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], RayExecutor]]:
+    """Starts an executor with so many workers, and waits until they are ready."""
+    monkeypatch.setattr(ray_pool, "_REMOTE", faulty(fuse))
+    started = []
+
+    def starter(workers: int) -> RayExecutor:
+        executor = RayExecutor(ResourcesSpec(workers=workers, gpus=0), {}, None)
+        started.append(executor)
+        assert executor.start(open_store(tmp_path / "store", create=True).uri, 100) == workers
+        wait_until(executor, lambda: len(executor._members) == workers)
+        return executor
+
+    yield starter
+    for executor in started:
+        executor.close()
+
+
+def wait_until(executor: RayExecutor, true: Callable[[], bool]) -> list[Ended | Lost]:
+    """Everything that happens until then."""
+    events, deadline = [], time.monotonic() + WAIT_S
+    while not true():
+        assert time.monotonic() < deadline, f"it did not come to that; {events}"
+        events += executor.wait(0.1)
+    return events
+
+
+def events_of(executor: RayExecutor, number: int) -> list[Ended | Lost]:
+    """The next events, so many of them."""
+    events: list[Ended | Lost] = []
+    deadline = time.monotonic() + WAIT_S
+    while len(events) < number:
+        assert time.monotonic() < deadline, events
+        events += executor.wait(0.1)
+    assert len(events) == number
+    return events
+
+
+def pause(seconds: float, number: int) -> Job:
+    return job_of(pack_of([Blueprint(PauseTask(seconds=seconds, number=number)).task()]), 1)
+
+
+def kill(executor: RayExecutor, which: int) -> None:
+    """Kill a worker, and return when it is no more, whatever Ray knows of it."""
+    pid = ray.get(executor._members[which].actor.pid.remote())
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.kill(pid, signal.SIGKILL)
+            time.sleep(0.001)
+
+
+def shown(events: list[Ended | Lost]) -> list[tuple[type, int, bool | None]]:
+    """Kind of event, number of the pause, and whether it had begun."""
+    return [
+        (type(e), PauseTask.model_validate_json(e.job.specs[0]).number, e.begun if isinstance(e, Lost) else None)
+        for e in events
+    ]
+
+
+Start = Callable[[int], RayExecutor]
+
+
+def test_idle_workers_come_first_and_a_second_job_only_while_enough_are_left(start: Start) -> None:
+    executor = start(2)
+    assert executor.free(1)
+    executor.submit(pause(1.0, 0))
+    executor.submit(pause(1.0, 1))
+    assert [len(member.held) for member in executor._members] == [1, 1]
+    assert [executor.free(ready) for ready in (1, 2, 3)] == [False, False, True]
+    executor.submit(pause(0.0, 2))
+    executor.submit(pause(0.0, 3))
+    assert not executor.free(100)
+    assert {(kind, number) for kind, number, _ in shown(events_of(executor, 4))} == {(Ended, n) for n in range(4)}
+
+
+def test_what_waits_behind_a_long_job_is_taken_back_for_a_worker_with_nothing_to_do(start: Start) -> None:
+    executor = start(2)
+    for job in (pause(3.0, 0), pause(0.2, 1), pause(0.0, 2), pause(0.0, 3)):
+        executor.submit(job)
+    events = shown(events_of(executor, 3))
+    queued = next(member.held[0].job for member in executor._members if member.held)
+    assert queued == pause(3.0, 0)
+    assert (Lost, 2, False) in events or (Lost, 3, False) in events
+    assert (Ended, 1, None) in events
+
+
+def test_a_dead_worker_with_nothing_to_do_is_replaced_and_no_job_charged(start: Start) -> None:
+    executor = start(2)
+    dead = executor._members[0]
+    kill(executor, 0)
+    assert wait_until(executor, lambda: dead not in executor._members and len(executor._members) == 2) == []
+    executor.submit(pause(0.0, 0))
+    assert shown(events_of(executor, 1)) == [(Ended, 0, None)]
+
+
+def test_a_job_sent_to_a_worker_already_dead_is_not_charged(start: Start) -> None:
+    executor = start(1)
+    kill(executor, 0)
+    executor.submit(pause(0.0, 0))
+    assert shown(events_of(executor, 1)) == [(Lost, 0, False)]
+
+
+def test_only_the_job_that_a_worker_was_at_is_charged(start: Start) -> None:
+    executor = start(1)
+    executor.submit(pause(0.5, DEADLY))
+    executor.submit(pause(0.0, 0))
+    assert sorted(shown(events_of(executor, 2)), key=lambda e: e[1]) == [(Lost, 0, False), (Lost, DEADLY, True)]
+
+
+def test_a_deadly_job_is_charged_wherever_it_stood(start: Start) -> None:
+    executor = start(1)
+    executor.submit(pause(0.2, 0))
+    executor.submit(pause(0.5, DEADLY))
+    assert shown(events_of(executor, 2)) == [(Ended, 0, None), (Lost, DEADLY, True)]
