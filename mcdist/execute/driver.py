@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from mcdist.execute.executor import Ended, Executor, Lost
-from mcdist.execute.job import Job, Verdict, job_of
+from mcdist.execute.job import Job, Report, Verdict, job_of
 from mcdist.execute.progress import ProgressDisplay
 from mcdist.execute.scheduler import Scheduler
 from mcdist.execute.worker import task_row
@@ -107,7 +107,16 @@ def _ended(event: Ended, scheduler: Scheduler, progress: ProgressDisplay) -> Non
 
 
 def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDisplay) -> None:
-    """Try again, or record the failure: the worker that should have written it is no more."""
+    """Try again, or record the failure: the worker that should have written it is no more.
+
+    If it had just written it, and not yet said so, there is nothing to try.
+    """
+    states = store.pack_states(event.job.pack_id)
+    if all(task_id in states for task_id in event.job.ids):
+        verdicts = {i: Verdict(states[i].status, states[i].error_kind) for i in event.job.ids}
+        wall_s = sum(states[i].wall_s or 0.0 for i in event.job.ids)
+        _ended(Ended(event.job, Report(event.job.pack_id, verdicts, wall_s=wall_s)), scheduler, progress)
+        return
     if not scheduler.lost(event.job.pack_id, event.begun):
         return
     job = event.job

@@ -19,7 +19,7 @@ from mcdist.store.schemas import TABLES
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ROW_TABLES", "PackResult", "commit"]
+__all__ = ["ROW_TABLES", "PackResult", "commit", "written"]
 
 ROW_TABLES = tuple(name for name in TABLES if name not in ("tasks", "sweep_tasks"))
 """The tables that a pack's results go to."""
@@ -53,7 +53,7 @@ def commit(files: Files, pack: PackResult) -> None:
     _check(pack, tasks, new)
 
     ids = tasks["task_id"].to_pylist()
-    before = _written(files, "tasks", pack.pack_id)
+    before = written(files, "tasks", pack.pack_id)
     done = set(before.filter(pc.equal(before["status"], "done"))["task_id"].to_pylist())
     now = [task_id for task_id in ids if task_id not in done]
     if not now:
@@ -67,12 +67,12 @@ def commit(files: Files, pack: PackResult) -> None:
     for name in ROW_TABLES:
         parts = [_of(new[name], now)] if name in new else []
         if len(stay):
-            parts.insert(0, _of(_written(files, name, pack.pack_id), now, invert=True))
+            parts.insert(0, _of(written(files, name, pack.pack_id), now, invert=True))
         _put(files, name, pack.pack_id, _joined(name, parts, ids))
     _put(files, "tasks", pack.pack_id, _joined("tasks", [stay, _of(tasks, now)], ids))
 
 
-def _written(files: Files, table: str, pack_id: str) -> pa.Table:
+def written(files: Files, table: str, pack_id: str) -> pa.Table:
     """The rows in the pack's file of a table, none if it has no such file."""
     name = row_file(table, pack_id)
     try:

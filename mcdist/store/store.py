@@ -13,7 +13,7 @@ import pandas as pd
 
 from mcdist.errors import StoreError, unknown_name
 from mcdist.store import cleaning, compaction, layout, weights
-from mcdist.store.commit import PackResult, commit
+from mcdist.store.commit import PackResult, commit, written
 from mcdist.store.compaction import Compacted
 from mcdist.store.files import Files
 from mcdist.store.location import check_can_create, found, locate, make
@@ -114,6 +114,15 @@ class Store:
         )
         lists = [column.to_pylist() for column in rows.columns]
         return {values[0]: TaskState(*values[1:]) for values in zip(*lists, strict=True)}
+
+    def pack_states(self, pack_id: str) -> dict[str, TaskState]:
+        """What became of the tasks that this pack has committed: a look at one file, however large the store is.
+
+        Nothing for a pack whose file a compaction has merged with others.
+        """
+        columns = ["task_id", "status", "kind", "pack_id", "error_kind", "attempts", "wall_s"]
+        rows = written(self._files, "tasks", pack_id).select(columns).to_pylist()
+        return {row.pop("task_id"): TaskState(**row) for row in rows}
 
     def weights(self, task_id: str) -> dict[str, Tensor]:
         """The tensors that a task wrote, on the CPU; StoreError if it wrote none."""

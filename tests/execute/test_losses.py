@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import time
@@ -10,13 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import ray
 
 from mcdist.execute import ray_pool
+from mcdist.execute.driver import drive
 from mcdist.execute.executor import Ended, Lost
 from mcdist.execute.job import Job, job_of
+from mcdist.execute.progress import ProgressDisplay
 from mcdist.execute.ray_pool import RayExecutor
+from mcdist.execute.scheduler import Scheduler
 from mcdist.plan import Blueprint, pack_of
 from mcdist.spec.sections import ResourcesSpec
 from mcdist.spec.tasks import PauseTask
@@ -185,3 +190,47 @@ def test_a_deadly_job_is_charged_wherever_it_stood(start: Start) -> None:
     executor.submit(pause(0.2, 0))
     executor.submit(pause(0.5, DEADLY))
     assert shown(events_of(executor, 2)) == [(Ended, 0, None), (Lost, DEADLY, True)]
+
+
+class Sweep:
+    """Pauses, one a pack, driven through an executor."""
+
+    def __init__(self, uri: Path, pauses: list[PauseTask], retries: int) -> None:
+        self.tasks = [Blueprint(spec).task() for spec in pauses]
+        self.scheduler = Scheduler([pack_of([task]) for task in self.tasks], {}, retries)
+        self.store = open_store(uri, create=True)
+
+    def drive(self, executor: RayExecutor) -> None:
+        kinds, costs = ({task.id: value for task in self.tasks} for value in ("pause", 1.0))
+        progress = ProgressDisplay({"pause": len(self.tasks)}, {}, kinds, costs, 1, io.StringIO())
+        drive(self.scheduler, executor, self.store, progress)
+
+    def rows(self) -> pd.DataFrame:
+        """Rows of `tasks`, in the order of the pauses."""
+        return self.store.table("tasks").set_index("task_id").loc[[task.id for task in self.tasks]]
+
+
+def test_idle_workers_that_die_cost_nobody_an_attempt(start: Start, tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "store", [PauseTask(seconds=0.1, number=n) for n in range(6)], retries=0)
+    executor = start(2)
+    kill(executor, 0)
+    kill(executor, 1)
+    sweep.drive(executor)
+    assert sweep.rows()["status"].tolist() == ["done"] * 6
+    assert sweep.rows()["attempts"].tolist() == [1] * 6
+
+
+def test_what_a_worker_wrote_before_it_died_is_not_done_again(start: Start, tmp_path: Path, fuse: Path) -> None:
+    sweep = Sweep(tmp_path / "store", [PauseTask(seconds=0.1, number=n) for n in (0, DEADLY_AFTERWARDS, 1)], retries=0)
+    sweep.drive(start(1))
+    assert not fuse.exists()
+    assert sweep.rows()["status"].tolist() == ["done"] * 3
+    assert sweep.rows()["attempts"].tolist() == [1] * 3
+
+
+def test_only_the_deadly_task_is_given_up(start: Start, tmp_path: Path) -> None:
+    pauses = [PauseTask(seconds=0.05, number=n) for n in (0, 1, DEADLY, 2, 3, 4)]
+    sweep = Sweep(tmp_path / "store", pauses, retries=1)
+    sweep.drive(start(1))
+    assert sweep.rows()["status"].tolist() == ["done", "done", "failed", "done", "done", "done"]
+    assert sweep.rows()["error"].iloc[2].startswith("its worker was lost 2 times")

@@ -92,6 +92,29 @@ def test_a_pack_that_raises_is_done_task_by_task() -> None:
     assert singles == {(i,) for i in job.ids}
 
 
+def test_a_loss_before_the_worker_was_at_the_pack_does_not_count_but_not_without_end() -> None:
+    _, packs = planned()
+    scheduler = Scheduler(packs[:1], {}, retries=0)
+    attempts = []
+    while (job := scheduler.next()) is not None and len(job.ids) > 1:
+        attempts.append((job.pack_id, job.attempt))
+        assert scheduler.lost(job.pack_id, begun=False) is False
+    assert set(attempts) == {(packs[0].id, 1)}
+    assert 3 < len(attempts) < 100
+
+
+def test_ready_is_the_number_of_jobs_that_can_start() -> None:
+    _, packs = planned()
+    scheduler = Scheduler(packs, {}, 0)
+    first = sum(pack.kind == "endpoint" for pack in packs)
+    assert scheduler.ready() == first
+    job = scheduler.next()
+    assert job is not None
+    assert scheduler.ready() == first - 1
+    scheduler.lost(job.pack_id, begun=False)
+    assert scheduler.ready() == first
+
+
 def test_a_lost_pack_is_retried_whole_then_task_by_task_then_given_up() -> None:
     _, packs = planned()
     scheduler = Scheduler(packs[:1], {}, retries=2)

@@ -31,6 +31,19 @@ def test_what_is_committed_can_be_read(store: Store) -> None:
     assert (store.has_weights("task1"), store.has_weights("task3")) == (True, False)
 
 
+def test_what_became_of_one_pack(store: Store) -> None:
+    assert store.pack_states("p1") == {}
+    store.commit(pack("p1", "task1", "task2"))
+    store.commit(pack("p2", "task3", status="failed"))
+    assert store.pack_states("p1") == {task: store.tasks()[task] for task in ("task1", "task2")}
+    assert store.pack_states("p2") == {"task3": store.tasks()["task3"]}
+
+
+def test_a_pack_killed_before_its_commit_has_no_states(store: Store) -> None:
+    kill(store, 4, pack("p1", "task1", "task2"))
+    assert store.pack_states("p1") == {}
+
+
 def test_files_are_named_for_pack_and_task(store: Store) -> None:
     store.commit(pack("p1", "task1"))
     heads = {name for name in names(locate(store.uri)) if name.endswith("/0-schema.parquet")}
