@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,7 +33,8 @@ def forget(files: Files, task_ids: Collection[str]) -> None:
     """Remove these tasks: first their rows of `tasks`, so that they are not committed from then on, then their rows
     of the other tables, then their weights. `sweep_tasks` keeps them: the sweep still asks for them.
     """
-    ids = set(task_ids)
+    if not (ids := set(task_ids)):
+        return
     finish(files)
     for table in ("tasks", *ROW_TABLES):
         for entry, found in _holders(files, table, ids):
@@ -53,31 +54,60 @@ def clean(files: Files, planned_packs: Collection[str] = (), older_than_s: float
     limit = time.time() - older_than_s
     planned = set(planned_packs)
     done = []
-    tasks = settled(lambda: committed(files))
-    for table in ("tasks", *ROW_TABLES):
-        for entry, leftover in _leftovers(files, table, tasks):
-            # Nobody but `forget` leaves such rows in a merged file.
-            if is_merged(entry.name) or pack_of(entry.name) in planned or entry.modified < limit:
-                _drop(files, entry.name, leftover)
-                done.append(entry.name)
-    for name in _stale(files, limit):
+    tasks, leftovers = settled(lambda: _tasks(files))
+    whole = _whole_packs(tasks)
+    found = [leftovers, *(_leftovers(files, table, tasks, whole) for table in ROW_TABLES)]
+    for entry, ids in (pair for part in found for pair in part):
+        # Nobody but `forget` leaves such rows in a merged file.
+        if is_merged(entry.name) or pack_of(entry.name) in planned or entry.modified < limit:
+            _drop(files, entry.name, ids)
+            done.append(entry.name)
+    for name in _stale(files, limit, tasks):
         files.delete(name)
         done.append(name)
     return tuple(done)
 
 
-def _leftovers(files: Files, table: str, tasks: pa.Table) -> Found:
+def _tasks(files: Files) -> tuple[pa.Table, Found]:
+    """The rows of `tasks` that stand, and the files with those that do not."""
+    entries = row_files(files, "tasks")
+    rows = scan(files, "tasks", entries, ["status", "pack_size"])
+    stands = pa.array(standing(rows, "tasks", rows))
+    return rows.filter(stands), _by_file(entries, rows.filter(pc.invert(stands)))
+
+
+def _leftovers(files: Files, table: str, tasks: pa.Table, whole: Collection[str]) -> Found:
     """The files with rows that do not stand, and the tasks of those rows. `tasks` may be a while old."""
 
     def read() -> Found:
-        entries = row_files(files, table)
-        rows = scan(files, table, entries, ["status"] if table == "tasks" else [])
+        entries, rows = _doubtful(files, table, whole)
         stands = standing(rows, table, tasks)
         if not stands.all():  # judged by commits read after the rows: one may just have come
             stands = standing(rows, table, committed(files))
         return _by_file(entries, rows.filter(pa.array(~stands)))
 
     return settled(read)
+
+
+def _whole_packs(tasks: pa.Table) -> set[str]:
+    """The packs all of whose tasks stand, as many as each had."""
+    packs = tasks.group_by("pack_id").aggregate([("task_id", "count"), ("pack_size", "min")])
+    return set(packs.filter(pc.equal(packs["task_id_count"], packs["pack_size_min"]))["pack_id"].to_pylist())
+
+
+def _doubtful(files: Files, table: str, whole: Collection[str]) -> tuple[list[Entry], pa.Table]:
+    """The files that may have rows that do not stand, and their rows.
+
+    The file of a pack was written by its commit, and is not opened where all the pack's tasks stand: a run looks
+    for leftovers each time, and a store may have very many files. Where a merged file has rows of that pack too,
+    only one of the two stands.
+    """
+    entries = row_files(files, table)
+    merged = [entry for entry in entries if is_merged(entry.name)]
+    rows = scan(files, table, merged, [])
+    sound = set(whole).difference(pc.unique(rows["pack_id"]).to_pylist())
+    others = [entry for entry in entries if not is_merged(entry.name) and pack_of(entry.name) not in sound]
+    return (merged + others, scan(files, table, merged + others, [])) if others else (merged, rows)
 
 
 def _holders(files: Files, table: str, ids: Collection[str]) -> Found:
@@ -111,7 +141,7 @@ def _drop(files: Files, name: str, ids: Collection[str]) -> None:
         files.delete(name)
 
 
-def _stale(files: Files, limit: float) -> Iterator[str]:
+def _stale(files: Files, limit: float, tasks: pa.Table) -> Iterator[str]:
     """Old files that are part of nothing: temporaries, merged files never committed, weights of no result."""
     for entry in files.list(TEMPORARY):
         if entry.modified < limit:
@@ -120,9 +150,13 @@ def _stale(files: Files, limit: float) -> Iterator[str]:
         for entry in files.list(table_folder(table)):
             if is_merged(entry.name) and is_hidden(entry.name) and entry.modified < limit:
                 yield entry.name
-    found = files.list("weights", deep=True)  # before the commits are read: one may just have come
-    tasks = settled(lambda: committed(files))
+    old = [entry.name for entry in files.list("weights", deep=True) if entry.modified < limit]
+    strange = _not_done(old, tasks)
+    if strange:  # judged by commits read after the files: one may just have come
+        yield from _not_done(strange, settled(lambda: committed(files)))
+
+
+def _not_done(weights: Iterable[str], tasks: pa.Table) -> list[str]:
+    """The weights files of tasks that are not done."""
     done = set(tasks.filter(pc.equal(tasks["status"], "done"))["task_id"].to_pylist())
-    for entry in found:
-        if entry.modified < limit and task_of_weights(entry.name) not in done:
-            yield entry.name
+    return [name for name in weights if task_of_weights(name) not in done]

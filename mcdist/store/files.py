@@ -97,7 +97,7 @@ class LocalFiles(Files):
         self.arrow = pyarrow.fs.LocalFileSystem()
 
     def path(self, name: str) -> str:  # noqa: D102
-        return str(self.root / name)
+        return f"{self.uri}/{name}" if name else self.uri
 
     def read(self, name: str, start: int | None = None, end: int | None = None) -> bytes:  # noqa: D102
         with _refusals("read", self.path(name)), open(self.path(name), "rb") as file:

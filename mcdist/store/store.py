@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 
 from mcdist.errors import StoreError, unknown_name
 from mcdist.store import cleaning, compaction, layout, weights
@@ -17,7 +17,7 @@ from mcdist.store.commit import PackResult, commit, written
 from mcdist.store.compaction import Compacted
 from mcdist.store.files import Files
 from mcdist.store.location import check_can_create, found, locate, make
-from mcdist.store.rows import to_arrow, to_parquet
+from mcdist.store.rows import to_parquet
 from mcdist.store.view import committed, read_table, settled
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def check_target(uri: str | Path) -> bool:
     return marker is not None
 
 
-@dataclass(frozen=True)
-class TaskState:
+class TaskState(NamedTuple):
     """What became of a task: the columns of `tasks` that decide what is to be done."""
 
     status: str
@@ -113,7 +112,7 @@ class Store:
             ["task_id", "status", "kind", "pack_id", "error_kind", "attempts", "wall_s"]
         )
         lists = [column.to_pylist() for column in rows.columns]
-        return {values[0]: TaskState(*values[1:]) for values in zip(*lists, strict=True)}
+        return dict(zip(lists[0], map(TaskState._make, zip(*lists[1:], strict=True)), strict=True))
 
     def pack_states(self, pack_id: str) -> dict[str, TaskState]:
         """What became of the tasks that this pack has committed: a look at one file, however large the store is.
@@ -141,7 +140,8 @@ class Store:
     def write_sweep(self, name: str, yaml_text: str, task_ids: Sequence[str]) -> None:
         """Record what a sweep is and which tasks it asks for, in place of an earlier sweep of that name."""
         tasks_file, spec_file = layout.sweep_tasks_file(name), layout.sweep_file(name)
-        rows = to_arrow("sweep_tasks", [{"sweep": name, "task_id": task_id} for task_id in task_ids])
+        columns = {"task_id": list(task_ids), "sweep": [name] * len(task_ids)}
+        rows = pa.table(columns, schema=layout.schema_of("sweep_tasks"))
         self._files.write(tasks_file, to_parquet(rows))
         self._files.write(spec_file, yaml_text.encode())
 

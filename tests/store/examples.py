@@ -27,7 +27,11 @@ def pack(pack_id: str, *task_ids: str, status: str = "done") -> PackResult:
     done = task_ids if status == "done" else ()
     return PackResult(
         pack_id,
-        tasks=[{"task_id": t, "kind": "endpoint", "status": status, "wall_s": 1.5, "attempts": 1} for t in task_ids],
+        tasks=[
+            {"task_id": t, "kind": "endpoint", "status": status, "wall_s": 1.5, "attempts": 1}
+            | {"pack_size": len(task_ids)}
+            for t in task_ids
+        ],
         rows={
             "endpoints": [{"task_id": t, "endpoint_id": t, "train_loss": value(pack_id, t)} for t in done],
             "history": [{"task_id": t, "epoch": e, "lr": value(pack_id, t)} for t in done for e in (1, 2, 3)],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
-from mcdist.store import Store, open_store
+from mcdist.store import Store, cleaning, open_store
 from mcdist.store.location import locate
 
 from .examples import Killed, MortalFiles, assert_consistent, assert_same, names, pack, plain_view, view
@@ -138,6 +139,54 @@ class TestClean:
         assert local_store.clean() == ()
         (merged,) = [name for name in names(files) if "/_part-" in name]
         assert local_store.clean(older_than_s=-60) == (".tmp/torn", merged)
+
+    @pytest.mark.parametrize("compacted", [False, True])
+    def test_packs_all_of_whose_tasks_stand_are_not_opened(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, compacted: bool
+    ) -> None:
+        for name in "pq":
+            store.commit(pack(name, f"{name}1", f"{name}2"))
+        if compacted:
+            store.compact()
+        store.commit(pack("r", "q2", "r1"))  # q2 is of pack q already
+        opened: set[str] = set()
+        scan = cleaning.scan
+
+        def noted(files, table: str, entries, columns):
+            opened.update(entry.name for entry in entries if table == "history")
+            return scan(files, table, entries, columns)
+
+        monkeypatch.setattr(cleaning, "scan", noted)
+        assert store.clean(older_than_s=-60) == tuple(
+            f"tables/{t}/r.parquet" for t in ("tasks", "endpoints", "history")
+        )
+        assert {name for name in opened if "part-" not in name} == {"tables/history/r.parquet"}
+        assert_consistent(view(store))
+
+    def test_a_pack_of_unknown_size_is_opened(self, store: Store) -> None:
+        whole = pack("p", "task1", "task2")
+        store.commit(replace(whole, tasks=[{**row, "pack_size": None} for row in whole.tasks]))
+        with pytest.raises(Killed):
+            Store(MortalFiles(locate(store.uri), 1)).forget(["task2"])
+        assert store.clean(older_than_s=-60)[:2] == ("tables/endpoints/p.parquet", "tables/history/p.parquet")
+        assert_consistent(view(store))
+
+    def test_a_pack_that_lacks_a_task_is_opened(self, store: Store) -> None:
+        store.commit(pack("p", "task1", "task2"))
+        with pytest.raises(Killed):
+            Store(MortalFiles(locate(store.uri), 1)).forget(["task2"])
+        assert store.clean(older_than_s=-60)[:2] == ("tables/endpoints/p.parquet", "tables/history/p.parquet")
+        assert_consistent(view(store))
+
+    def test_rows_of_a_pack_beside_those_in_a_merged_file_go(self, store: Store) -> None:
+        for name in "pq":
+            store.commit(pack(name, f"task{name}"))
+        store.compact()
+        store.commit(pack("p", "taskp"))  # by a worker that was thought to be lost
+        assert store.clean(older_than_s=-60) == tuple(
+            f"tables/{table}/p.parquet" for table in ("tasks", "endpoints", "history")
+        )
+        assert_consistent(view(store))
 
     def test_age_is_that_of_the_file(self, local_store: Store) -> None:
         kill(local_store, 2, pack("p", "task1"))
