@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -211,6 +212,7 @@ def bench(
     suites = chosen(suite)
     if out is not None:
         check_can_write(out)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # commands under way are stopped, too
     results = run_suites(suites, sys.stderr, repeats)
     _show(HEADS, [cells(row) for row in results.rows])
     print(on(dict(results.machine)))
