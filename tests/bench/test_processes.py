@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from mcdist.bench.processes import peak_bytes, resident_bytes, run_python
@@ -32,3 +38,20 @@ def test_memory_is_that_of_this_process() -> None:
     assert resident_bytes() > before + 40_000_000
     assert peak_bytes() >= resident_bytes() * 0.99
     assert len(held) == 50_000_000
+
+
+def test_a_process_is_stopped_with_the_one_that_waits_for_it(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    child = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    waiting = (
+        "import signal, sys; from mcdist.bench.processes import run_python; "
+        f"signal.signal(signal.SIGTERM, lambda *_: sys.exit(9)); run_python('-c', {child!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", waiting])
+    while not (pid.exists() and pid.read_text()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(30) == 9
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
