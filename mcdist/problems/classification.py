@@ -73,6 +73,11 @@ class Classification(Problem):
         self.layout = self.module.layout
         self.module.probe(next(self._parts["train"].chunks([2]))[0])
 
+    def data_of(self, split: str) -> tuple[Tensor, Tensor]:
+        """All examples of a split ("train", "val", "test") as a network sees them, and their targets, on the device."""
+        part = self._parts[split]
+        return part.scaled(part.stored), part.targets
+
     def initial(self, stream: Stream) -> Points:
         """See `Problem`: the module as `make` initialises it, under the seed of `stream`."""
         with torch.random.fork_rng(devices=[]):

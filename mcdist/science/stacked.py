@@ -14,11 +14,13 @@ from torch.func import functional_call, vmap
 from mcdist.errors import RequestError
 from mcdist.science.bound import BoundModule
 from mcdist.science.layout import Layout
+from mcdist.science.norms import Norm, StackedNorms
 from mcdist.science.points import Points
 
-__all__ = ["StackedModule", "convolutional"]
+__all__ = ["Mode", "StackedModule", "convolutional"]
 
 Mode = Literal["train", "eval", "statistics"]
+"""statistics: BatchNorm alone is in train mode."""
 
 
 class StackedModule:
@@ -38,9 +40,7 @@ class StackedModule:
         self.device, self.dtype = device, dtype
         trainable = {n: p for n, p in self.module.named_parameters() if p.requires_grad}
         self.layout = Layout.of(trainable)
-        self.norms = [m for m in self.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        for norm in self.norms:
-            norm.register_forward_pre_hook(self._full_precision)
+        self._norms = StackedNorms(self.module, dtype)
         self._state_names = self._names_of_state(trainable)
         self.random = False  # set by `probe`
         self.widest = 0  # set by `probe`
@@ -49,9 +49,10 @@ class StackedModule:
         self._bound = BoundModule(self.module, self.layout)
         self._channels_last = channels_last
 
-    def _full_precision(self, norm: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
-        """Under autocast BatchNorm gets its input in bfloat16, which under vmap does not go with float32 statistics."""
-        return (args[0].to(self.dtype),)
+    @property
+    def norms(self) -> list[Norm]:
+        """Its BatchNorm layers."""
+        return self._norms.all
 
     def _names_of_state(self, trainable: Mapping[str, Tensor]) -> dict[str, tuple[str, str]]:
         """For each key of the state_dict: ("theta" or "buffers", name there); tied tensors share a name."""
@@ -163,9 +164,10 @@ class StackedModule:
         )
 
     def _stacked(self, points: Points, inputs: Tensor, shared: bool) -> Tensor:
-        outputs: Tensor = vmap(self._call, in_dims=(0, 0, None if shared else 0))(
-            self.layout.views(points.theta), points.buffers, inputs
-        )
+        with self._norms.scaling(self._mode != "train"):
+            outputs: Tensor = vmap(self._call, in_dims=(0, 0, None if shared else 0))(
+                self.layout.views(points.theta), points.buffers, inputs
+            )
         return outputs
 
     def _one(self, points: Points, k: int, inputs: Tensor, seed: int | None) -> Tensor:
