@@ -99,7 +99,8 @@ def drive(scheduler: Scheduler, executor: Executor, store: Store, progress: Prog
 
 def _ended(event: Ended, scheduler: Scheduler, progress: ProgressDisplay) -> None:
     if event.report.raised is not None:
-        scheduler.raised(event.job.pack_id)
+        again = scheduler.halve if event.report.memory else scheduler.raised
+        again(event.job.pack_id)
         return
     for task_id, verdict in event.report.verdicts.items():
         progress.note(task_id, verdict.status, event.report.wall_s / len(event.job.ids))
@@ -117,14 +118,18 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
         wall_s = sum(states[i].wall_s or 0.0 for i in event.job.ids)
         _ended(Ended(event.job, Report(event.job.pack_id, verdicts, wall_s=wall_s)), scheduler, progress)
         return
-    if not scheduler.lost(event.job.pack_id, event.begun):
-        return
     job = event.job
-    error = f"its worker was lost {job.attempt} times; the last time: {event.why}"
-    _record(store, job, dict.fromkeys(job.ids, ("failed", "lost", error)))
+    if event.memory and event.begun and len(job.ids) > 1:
+        scheduler.halve(job.pack_id)
+        return
+    if not scheduler.lost(job.pack_id, event.begun):
+        return
+    kind, what = ("memory", "was killed for want of memory") if event.memory else ("lost", "was lost")
+    error = f"its worker {what} {job.attempt} times; the last time: {event.why}"
+    _record(store, job, dict.fromkeys(job.ids, ("failed", kind, error)))
     for task_id in job.ids:
         progress.note(task_id, "failed", 0.0)
-    scheduler.ended(job.pack_id, {i: Verdict("failed", "lost") for i in job.ids})
+    scheduler.ended(job.pack_id, {i: Verdict("failed", kind) for i in job.ids})
 
 
 def _note_blocked(scheduler: Scheduler, store: Store, progress: ProgressDisplay) -> None:

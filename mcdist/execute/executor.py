@@ -29,11 +29,13 @@ class Lost:
 
     begun: whether the worker was at this job when it went. One that still waited for its turn, or that was sent to a
     worker already gone, has had no part in that; nor has one that was taken back for a worker with nothing to do.
+    memory: the worker was killed because memory was not enough.
     """
 
     job: Job
     why: str
     begun: bool = True
+    memory: bool = False
 
 
 class Executor(ABC):

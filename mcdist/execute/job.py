@@ -57,10 +57,12 @@ class Report:
     """How a job ended on its worker.
 
     verdicts: by task id, once the pack is committed. raised: instead, the traceback of an exception that failed a pack
-    of several tasks: nothing was committed, and which task is to blame is not known.
+    of several tasks: nothing was committed, and which task is to blame is not known. memory: that exception says that
+    memory was not enough, for which their number is to blame.
     """
 
     pack_id: str
     verdicts: dict[str, Verdict]
     raised: str | None = None
+    memory: bool = False
     wall_s: float = 0.0

@@ -204,7 +204,8 @@ class RayExecutor(Executor):
         lost = [held for held in member.held if not reports[held.place]]
         begun = [held.place for held in lost if _resolved(held.reached)]
         why = f"{type(error).__name__}: {str(error).strip()}"
-        return events + [Lost(held.job, why, begun=held.place in begun[-1:]) for held in lost]
+        memory = isinstance(error, OutOfMemoryError)
+        return events + [Lost(held.job, why, held.place in begun[-1:], memory) for held in lost]
 
     def close(self) -> None:
         """See `Executor`: a Ray of our own is stopped, on a shared cluster our actors are."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from mcdist.execute.halving import Halvings, halves
 from mcdist.execute.job import Job, Verdict, job_of
 from mcdist.plan.packs import Pack, pack_of
+from mcdist.plan.task import Task
 
 __all__ = ["Scheduler"]
 
@@ -17,18 +19,23 @@ class Scheduler:
     """Packs wait for their inputs, run, are tried again when their worker is lost, and fail apart.
 
     packs: of the whole sweep, inputs before what needs them. settled: task ids already decided, "done", "failed" or
-    "blocked". retries: how often a pack whose worker was lost is started again.
+    "blocked". retries: how often a pack whose worker was lost is started again. halvings: packs that an earlier run
+    halved, and where this one keeps those that it does.
 
     A pack of several tasks that raises, or loses its worker too often, is done over task by task, so that only the one
-    to blame fails. Tasks whose input failed are `blocked`, and so are theirs in turn.
+    to blame fails. One that is too large for a worker's memory is done as two halves, each a pack of its own, and so on
+    down to single tasks. Tasks whose input failed are `blocked`, and so are theirs in turn.
     """
 
-    def __init__(self, packs: Iterable[Pack], settled: Mapping[str, str], retries: int) -> None:
+    def __init__(
+        self, packs: Iterable[Pack], settled: Mapping[str, str], retries: int, halvings: Halvings | None = None
+    ) -> None:
         self.status: dict[str, str] = dict(settled)
-        self._retries = retries
+        self._retries, self._halvings = retries, {} if halvings is None else halvings
         self._started: Counter[str] = Counter()
         self._excused: Counter[str] = Counter()
         self._packs: dict[str, Pack] = {}
+        self._origin: dict[str, str] = {}  # what is left of a pack -> the pack that every run finds in the plan
         self._unmet: dict[str, int] = {}
         self._waiting: dict[str, list[str]] = defaultdict(list)  # input task -> packs that need it
         self._ready: deque[str] = deque()
@@ -37,10 +44,22 @@ class Scheduler:
             self._admit(pack)
 
     def _admit(self, pack: Pack) -> None:
-        left = [task for task in pack.tasks if task.id not in self.status]
-        if not left:
+        """What is left of a pack; of one that was halved, the same halves as then."""
+        halved = self._halvings.get(pack.id)
+        if halved is None:
+            self._add([task for task in pack.tasks if task.id not in self.status], pack.id)
             return
-        pack = pack if len(left) == len(pack.tasks) else pack_of(left)
+        then = set(halved)
+        for half in halves([task for task in pack.tasks if task.id in then]):
+            self._admit(half)
+        self._add([task for task in pack.tasks if task.id not in then and task.id not in self.status])
+
+    def _add(self, tasks: Sequence[Task], origin: str | None = None) -> None:
+        if not tasks:
+            return
+        pack = pack_of(tasks)
+        if origin is not None and origin != pack.id:
+            self._origin[pack.id] = origin
         self._packs[pack.id] = pack
         unmet = [i for i in pack.inputs if i not in self.status]
         self._unmet[pack.id] = len(unmet)
@@ -62,6 +81,7 @@ class Scheduler:
         rest = [t for t in pack.tasks if t.id not in blocked]
         if rest:
             smaller = pack_of(rest)
+            self._origin[smaller.id] = self._origin.get(pack.id, pack.id)
             self._packs[smaller.id] = smaller
             self._ready.append(smaller.id)
         for task_id in blocked:
@@ -106,6 +126,15 @@ class Scheduler:
             alone = pack_of([task])
             self._packs[alone.id] = alone
             self._ready.append(alone.id)
+
+    def halve(self, pack_id: str) -> None:
+        """A pack of several tasks is too large: do its halves."""
+        pack = self._packs[pack_id]
+        self._halvings[self._origin.get(pack_id, pack_id)] = [task.id for task in pack.tasks]
+        del self._packs[pack_id]
+        for half in reversed(halves(pack.tasks)):
+            self._packs[half.id] = half
+            self._ready.appendleft(half.id)
 
     def lost(self, pack_id: str, begun: bool = True) -> bool:
         """A pack's worker was lost. Whether it is given up: a single task that was lost too often.

@@ -10,6 +10,7 @@ from typing import Literal, TextIO, cast
 from mcdist.errors import RequestError
 from mcdist.execute.driver import Signals, Summary, drive
 from mcdist.execute.executor import Executor
+from mcdist.execute.halving import StoredHalvings
 from mcdist.execute.packing import pack_sizes
 from mcdist.execute.progress import ProgressDisplay, duration
 from mcdist.execute.scheduler import Scheduler
@@ -143,7 +144,7 @@ def _run(
     resources = plan.spec.resources
     packs = form_packs(plan, pack_sizes(plan, prepared.facts, resources.pack, store))
     store.forget(remains.again)
-    scheduler = Scheduler(packs, remains.settled, resources.retries)
+    scheduler = Scheduler(packs, remains.settled, resources.retries, StoredHalvings(store))
     # only what is old: a pack that is done again replaces its own files, and another driver may be between its rows
     # and its commit right now
     store.clean()

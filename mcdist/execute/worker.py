@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from mcdist.errors import Diverged, TaskError
+from mcdist.errors import Diverged
 from mcdist.execute.cache import Recent
 from mcdist.execute.job import Job, Report, Verdict
+from mcdist.execute.memory import free_memory, ran_out
 from mcdist.problems.data import Dataset
 from mcdist.science.problem import Problem
 from mcdist.science.tracing import Accelerate
@@ -38,6 +39,14 @@ class Computed:
 
     report: Report
     result: PackResult | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An exception that a pack raised. kind: memory, if that was not enough, else raised."""
+
+    kind: str
+    error: str
 
 
 class Worker:
@@ -96,17 +105,29 @@ class Worker:
         """Do a pack."""
         started, clock = datetime.now(timezone.utc), time.perf_counter()
         items = job.items()
-        try:
-            outcomes: Sequence[Outcome | str] = KINDS[job.kind](items, self)
-        except Exception:
+        outcomes = self._outcomes(job.kind, items)
+        if isinstance(outcomes, Failure):
+            memory = outcomes.kind == "memory"
+            if memory:  # out here nothing holds the exception any more, nor the frames and tensors that it held
+                free_memory()
             if len(items) > 1:
-                return Computed(Report(job.pack_id, {}, raised=traceback.format_exc()), None)
-            outcomes = [traceback.format_exc()]
+                return Computed(Report(job.pack_id, {}, raised=outcomes.error, memory=memory), None)
+            outcomes = [outcomes]
         wall = time.perf_counter() - clock
         about = {"started_at": started, "wall_s": wall / len(items), "device": self._device_name()}
         verdicts = {item.id: _verdict(outcome) for item, outcome in zip(items, outcomes, strict=True)}
         report = Report(job.pack_id, verdicts, wall_s=wall)
         return Computed(report, _pack_result(job, items, outcomes, about))
+
+    def _outcomes(self, kind: str, items: Sequence[Item]) -> Sequence[Outcome | Failure] | Failure:
+        try:
+            return KINDS[kind](items, self)
+        except Exception as error:
+            text = traceback.format_exc()
+            if not ran_out(error):
+                return Failure("raised", text)
+            said = f"out of memory, with no other task in the pack: {type(error).__name__}: {error}".splitlines()[0]
+            return Failure("memory", f"{text}{said}; give the worker more of it, or the task less to do at a time")
 
     def commit(self, computed: Computed) -> Report:
         """Write the results of a pack into the store."""
@@ -124,20 +145,22 @@ def _size(stored: Stored) -> int:
     return sum(t.numel() * t.element_size() for t in stored.tensors.values())
 
 
-def _verdict(outcome: Outcome | str) -> Verdict:
+def _verdict(outcome: Outcome | Failure) -> Verdict:
     if isinstance(outcome, Result):
         return Verdict("done")
+    if isinstance(outcome, Failure):
+        return Verdict("failed", outcome.kind)
     return Verdict("failed", "diverged" if isinstance(outcome, Diverged) else "raised")
 
 
 def _pack_result(
-    job: Job, items: Sequence[Item], outcomes: Sequence[Outcome | str], about: dict[str, Any]
+    job: Job, items: Sequence[Item], outcomes: Sequence[Outcome | Failure], about: dict[str, Any]
 ) -> PackResult:
     rows: dict[str, list[dict[str, Any]]] = {}
     tensors, texts, tasks = {}, {}, []
     for item, spec, outcome in zip(items, job.specs, outcomes, strict=True):
         verdict = _verdict(outcome)
-        error = None if isinstance(outcome, Result) else _words(outcome)
+        error = None if isinstance(outcome, Result) else outcome.error if isinstance(outcome, Failure) else str(outcome)
         tasks.append(
             task_row(job, item.id, spec, item.inputs)
             | about
@@ -151,10 +174,6 @@ def _pack_result(
                 tensors[item.id] = {name: tensor.cpu() for name, tensor in outcome.tensors.items()}
                 texts[item.id] = outcome.about
     return PackResult(job.pack_id, tasks, rows, tensors, texts)
-
-
-def _words(failure: TaskError | str) -> str:
-    return failure if isinstance(failure, str) else str(failure)
 
 
 def task_row(job: Job, task_id: str, spec: str, inputs: Sequence[str]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ _TABLES = (
             Column("status", STR, "done, failed, or blocked (an input failed)"),
             Column("attempts", INT, "times the task was started until this outcome"),
             Column("error", STR, "message and traceback of a failed task, the failed inputs of a blocked one"),
-            Column("error_kind", STR, "diverged, raised, lost or blocked; null when done"),
+            Column("error_kind", STR, "diverged, raised, memory, lost or blocked; null when done"),
             Column("host", STR, "machine that did the work"),
             Column("device", STR, "device that did the work"),
             Column("pack_size", INT, "tasks in that pack"),

@@ -174,6 +174,10 @@ class Store:
         holds = self.read_choice(group)
         return dict(choice) if holds is None else holds
 
+    def choices(self) -> set[str]:
+        """The groups for which something was chosen."""
+        return {PurePosixPath(entry.name).stem for entry in self._files.list("packs")}
+
     # Upkeep
 
     def forget(self, task_ids: Collection[str]) -> None:

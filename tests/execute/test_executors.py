@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,61 @@ def test_a_diverging_task_fails_alone_and_blocks_what_needs_it(how: dict[str, An
     again = run(sweep, tmp_path / "s", **how)
     assert again.counts == summary.counts
     pd.testing.assert_frame_equal(mcdist.open_store(tmp_path / "s").table("tasks"), tasks)
+
+
+@pytest.fixture
+def scarce(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """Lets packs of more than so many tasks of a kind run out of memory, in this process and in Ray's workers."""
+    import ray
+
+    from mcdist.execute import ray_pool
+    from mcdist.tasks import registry
+
+    def scarce(kind: str, most: int) -> None:
+        def limited(run: Any) -> Any:
+            def run_if_it_fits(items: Any, bench: Any) -> Any:
+                if len(items) > most:
+                    raise MemoryError(f"{len(items)} do not fit")
+                return run(items, bench)
+
+            return run_if_it_fits
+
+        class Scarce(ray_pool._Actor):
+            def __init__(self, *args: Any) -> None:
+                from mcdist.tasks import registry
+
+                registry.KINDS[kind] = limited(registry.KINDS[kind])
+                super().__init__(*args)
+
+        monkeypatch.setattr(ray_pool, "_REMOTE", ray.remote(Scarce))
+        monkeypatch.setitem(registry.KINDS, kind, limited(registry.KINDS[kind]))
+
+    return scarce
+
+
+def test_packs_that_do_not_fit_in_memory_are_halved(
+    how: dict[str, Any], tmp_path: Path, scarce: Callable[[str, int], None]
+) -> None:
+    scarce("path", 2)
+    assert run(small_sweep(resources={"pack": 6}), tmp_path / "s", **how).counts == {"done": 28}
+    tasks = mcdist.open_store(tmp_path / "s").table("tasks")
+    sizes = tasks.drop_duplicates("pack_id").groupby("kind")["pack_size"].agg(sorted)
+    assert sizes.to_dict() == {"endpoint": [4], "path": [1, 1, 1, 1, 2, 2, 2, 2], "profile": [6, 6]}  # 6: 2 + 1, 2 + 1
+    again = run(small_sweep(resources={"pack": 6}), tmp_path / "again", executor="serial", changes=[])
+    assert again.exit_code == 0
+    assert_same_tables(tables(tmp_path / "s"), tables(tmp_path / "again"))
+
+
+def test_a_task_too_large_for_memory_fails_alone_and_says_so(
+    how: dict[str, Any], tmp_path: Path, scarce: Callable[[str, int], None]
+) -> None:
+    scarce("profile", 0)
+    assert run(small_sweep(), tmp_path / "s", **how).counts == {"done": 16, "failed": 12}
+    tasks = mcdist.open_store(tmp_path / "s").table("tasks")
+    failed = tasks[tasks["status"] == "failed"]
+    assert set(failed["error_kind"]) == {"memory"}
+    last = failed["error"].str.split("\n").str[-1]
+    assert last.str.startswith("out of memory, with no other task in the pack: MemoryError: 1 do not fit; give").all()
 
 
 @pytest.mark.usefixtures("_one_ray")

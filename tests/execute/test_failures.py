@@ -12,7 +12,7 @@ from support.sweeps import assert_same_tables, small_sweep, tables
 import mcdist
 from mcdist.execute import Summary
 from mcdist.execute import worker as worker_module
-from mcdist.tasks import endpoint
+from mcdist.tasks import endpoint, path
 from mcdist.tasks.work import Bench, Item, Outcome
 
 
@@ -61,3 +61,36 @@ def test_the_next_run_tries_again_and_ends_like_an_undisturbed_one(
         for uri in (tmp_path / "a", tmp_path / "b")
     ]
     assert_same_tables(*frames, rtol=1e-4, atol=1e-4)
+
+
+class Killed(BaseException):
+    """Ends a run at once: nothing handles it."""
+
+
+@pytest.mark.parametrize("after", [1, 3, 4, 7, 8])
+def test_a_sweep_whose_packs_are_halved_killed_and_resumed_ends_like_an_undisturbed_one(
+    after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two packs of six paths come to eight: 2 + 1 + 2 + 1 each. Killed while it does the n-th of them."""
+    sweep, fitted, too_large = small_sweep(resources={"pack": 6}), [0], [0]
+
+    def scarce(items: Sequence[Item], bench: Bench) -> list[Outcome]:
+        if len(items) > 2:
+            too_large[0] += 1
+            raise MemoryError
+        fitted[0] += 1
+        if fitted[0] == after:
+            raise Killed
+        return path.KIND(items, bench)
+
+    def do(uri: Path) -> Summary:
+        return mcdist.run(sweep, store=str(uri), executor="serial", out=io.StringIO())
+
+    monkeypatch.setitem(worker_module.KINDS, "path", scarce)
+    with pytest.raises(Killed):
+        do(tmp_path / "a")
+    assert do(tmp_path / "a").exit_code == 0
+    halved = too_large[0]
+    assert do(tmp_path / "b").exit_code == 0
+    assert_same_tables(tables(tmp_path / "a"), tables(tmp_path / "b"))
+    assert halved == too_large[0] - halved, "what was halved before the kill was tried whole again"
