@@ -20,8 +20,8 @@ class StackedNorms:
 
     In a stack, and not in training, a layer gives (x - mean) * scale + b with scale = w / sqrt(var + eps): the running
     mean and variance in eval mode, those of the batch in train mode, where the running ones move by `momentum` (a
-    number, or a tensor without dimensions) towards them. Rounding apart these are torch's numbers. Training keeps torch's
-    own kernel, whose backward is fused.
+    number, or a tensor without dimensions) towards them. Rounding apart these are torch's numbers. Training keeps
+    torch's own kernel, whose backward is fused.
     """
 
     def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:
@@ -61,7 +61,7 @@ def _scaled(norm: Norm, inputs: Tensor) -> Tensor:
     mean, var = norm.running_mean, norm.running_var
     assert mean is not None
     assert var is not None
-    scale, along = norm.weight, (1, -1, *(1,) * (inputs.dim() - 2))
+    along = (1, -1, *(1,) * (inputs.dim() - 2))
     if norm.training:
         examples = inputs.numel() // inputs.shape[1]
         batch_mean = inputs.mean(over)
@@ -72,8 +72,7 @@ def _scaled(norm: Norm, inputs: Tensor) -> Tensor:
         var.mul_(1 - share).add_(batch_var * (examples / (examples - 1)) * share)
         if norm.num_batches_tracked is not None:
             norm.num_batches_tracked.add_(1)
-        scale, shift = scale * torch.rsqrt(batch_var + norm.eps), norm.bias
-    else:
-        scale = scale * torch.rsqrt(var + norm.eps)
-        shift = norm.bias - mean * scale
-    return torch.addcmul(shift.view(along), inputs, scale.view(along))
+        scale = norm.weight * torch.rsqrt(batch_var + norm.eps)
+        return torch.addcmul(norm.bias.view(along), inputs, scale.view(along))
+    scale = norm.weight * torch.rsqrt(var + norm.eps)
+    return torch.addcmul((norm.bias - mean * scale).view(along), inputs, scale.view(along))

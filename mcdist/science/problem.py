@@ -63,7 +63,7 @@ class Problem(ABC):
         return True
 
     @abstractmethod
-    def settle(self, points: Points) -> Points:
+    def settle(self, points: Points, accelerate: Accelerate | None = None) -> Points:
         """The same parameters with the buffers that belong to them (BatchNorm statistics re-estimated)."""
 
     @abstractmethod

@@ -49,7 +49,7 @@ def _measured(problem: Problem, paths: Sequence[LoadedPath], t: Tensor, accelera
     asked = [_unknown(path, len(t)) for path in paths]
     found: dict[str, list[float]] = {}
     for points in _points(problem, paths, t, asked):
-        for name, values in problem.evaluate(problem.settle(points), accelerate).items():
+        for name, values in problem.evaluate(problem.settle(points, accelerate), accelerate).items():
             found.setdefault(name, []).extend(values.tolist())
     columns, at = [], 0
     for path, inner in zip(paths, asked, strict=True):

@@ -94,7 +94,7 @@ class Quadratic(Problem):
         loss = 0.5 * self.curvature * (points.theta - self.minimum).square().sum(1)
         return loss, torch.full((len(points),), 0.25, dtype=torch.float64)
 
-    def settle(self, points: Points) -> Points:
+    def settle(self, points: Points, accelerate: Accelerate | None = None) -> Points:
         return points
 
     def evaluate(self, points: Points, accelerate: Accelerate | None = None) -> dict[str, Tensor]:

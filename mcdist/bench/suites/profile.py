@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class Line:
 
     def measured(self, accelerate: Accelerate | None = None) -> Tensor:
         """By mcdist: losses and errors, [T, 4], but at the ends, which a sweep measures once with the end points."""
-        found = self.problem.evaluate(self.problem.settle(self.points[1:-1]), accelerate)
+        found = self.problem.evaluate(self.problem.settle(self.points[1:-1], accelerate), accelerate)
         return torch.stack([found[n] for n in ("train_loss", "train_error", "test_loss", "test_error")], dim=1)
 
     def by_loop(self, batch_size: int) -> Tensor:
@@ -83,7 +84,12 @@ def convnet_row(
     repeats: int, T: int, *, train: int = 512, test: int = 256, args: Mapping[str, object] | None = None
 ) -> Row:
     """The ConvNet with BatchNorm. floor: its forward passes alone, over inputs that lie ready; no loss, no sums."""
-    options = {"train": train, "test": test, "eval_batch": 256, "args": {"batch_norm": True, **(args or {})}}
+    options: dict[str, Any] = {
+        "train": train,
+        "test": test,
+        "eval_batch": 256,
+        "args": {"batch_norm": True, **(args or {})},
+    }
     line = Line(image_problem("convnet", channels_last=True, **options), T)
     line.loop_with(image_problem("convnet", **options).module.module)
     contenders: dict[str, Contender] = {
