@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+from mcdist.execute.choice import wishes_of
 from mcdist.execute.job import Job, Verdict
-from mcdist.execute.packing import pack_sizes
+from mcdist.execute.packing import choices
 from mcdist.execute.scheduler import Scheduler
 from mcdist.execute.state import what_remains
 from mcdist.execute.worker import task_row
@@ -25,7 +26,8 @@ def fill(store: Store, spec: SweepSpec) -> int:
     """Commit all tasks of a sweep that the store lacks, pack by pack as a run would; how many packs those were."""
     prepared = prepare(spec)
     plan = make_plan(prepared.spec)
-    packs = form_packs(plan, pack_sizes(plan, prepared.facts, spec.resources.pack, store))
+    chosen = choices(plan, wishes_of(spec.resources), store, plan.tasks, None)
+    packs = form_packs(plan, {shape: choice.most for shape, choice in chosen.items()})
     scheduler = Scheduler(packs, what_remains(plan, store.tasks()).settled, 0)
     done = 0
     while (job := scheduler.next()) is not None:

@@ -98,6 +98,8 @@ def drive(scheduler: Scheduler, executor: Executor, store: Store, progress: Prog
 
 
 def _ended(event: Ended, scheduler: Scheduler, progress: ProgressDisplay) -> None:
+    for note in event.report.notes:
+        progress.say(note)
     if event.report.raised is not None:
         again = scheduler.halve if event.report.memory else scheduler.raised
         again(event.job.pack_id)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcdist.errors import McdistError
+from mcdist.execute.choice import Choice
 from mcdist.execute.job import Job, Report
+from mcdist.execute.trials import Tuning
 
 __all__ = ["Ended", "Executor", "ExecutorError", "Lost"]
 
@@ -44,6 +47,13 @@ class Executor(ABC):
     @abstractmethod
     def start(self, store: str, most: int) -> int:
         """Make the workers, writing into the store at that URI; `most` of them are of use. Returns their number."""
+
+    @abstractmethod
+    def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
+        """Choose, on the workers, how tasks of these shapes are computed. Call between `start` and the first job.
+
+        Raises ExecutorError where no work can be done at all.
+        """
 
     @abstractmethod
     def free(self, ready: int) -> bool:

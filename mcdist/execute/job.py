@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mcdist.plan.packs import Pack
 from mcdist.spec.tasks import TASK_SPECS
-from mcdist.tasks.work import Item
+from mcdist.tasks.work import Item, Way
 
 __all__ = ["Job", "Report", "Verdict", "job_of"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A pack to do. specs: JSON of each task's specification."""
+    """A pack to do. specs: JSON of each task's specification. shape: its name in the plan; way: how to compute it."""
 
     pack_id: str
     kind: str
@@ -21,6 +22,8 @@ class Job:
     specs: tuple[str, ...]
     inputs: tuple[tuple[str, ...], ...]
     attempt: int
+    shape: str = ""
+    way: Way = field(default_factory=Way)
 
     def items(self) -> list[Item]:
         """The tasks as their kind takes them."""
@@ -31,8 +34,9 @@ class Job:
         ]
 
 
-def job_of(pack: Pack, attempt: int) -> Job:
-    """The job of a pack, started for the `attempt`-th time (from 1)."""
+def job_of(pack: Pack, attempt: int, ways: Mapping[str, Way] | None = None) -> Job:
+    """The job of a pack, started for the `attempt`-th time (from 1). ways: by shape; the plain one if not said."""
+    shape = pack.tasks[0].blueprint.group
     texts = {id(task.blueprint): task.blueprint.spec.model_dump_json() for task in pack.tasks}
     return Job(
         pack.id,
@@ -41,6 +45,8 @@ def job_of(pack: Pack, attempt: int) -> Job:
         tuple(texts[id(task.blueprint)] for task in pack.tasks),
         tuple(task.inputs for task in pack.tasks),
         attempt,
+        shape,
+        (ways or {}).get(shape, Way()),
     )
 
 
@@ -58,7 +64,7 @@ class Report:
 
     verdicts: by task id, once the pack is committed. raised: instead, the traceback of an exception that failed a pack
     of several tasks: nothing was committed, and which task is to blame is not known. memory: that exception says that
-    memory was not enough, for which their number is to blame.
+    memory was not enough, for which their number is to blame. notes: what the user should know of the worker.
     """
 
     pack_id: str
@@ -66,3 +72,4 @@ class Report:
     raised: str | None = None
     memory: bool = False
     wall_s: float = 0.0
+    notes: tuple[str, ...] = ()

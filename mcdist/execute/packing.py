@@ -1,46 +1,71 @@
-"""How many tasks make up a pack."""
+"""How the tasks of each shape are packed and computed: as the spec says, as the store remembers, or as it turns out."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Literal, cast
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
+from mcdist.execute.choice import Choice, Wishes
+from mcdist.execute.executor import Executor
+from mcdist.execute.trials import Tuning
 from mcdist.plan.graph import Plan
 from mcdist.plan.packs import groups
-from mcdist.spec.base import canonical
-from mcdist.spec.problem import ProblemSpec
-from mcdist.spec.tasks import ProblemTask
+from mcdist.plan.task import Task
 from mcdist.store import Store
-from mcdist.tasks.problems import Facts
 
-__all__ = ["pack_sizes"]
+__all__ = ["choices", "most_by_rule"]
 
-_MOST = 16
+_BY_RULE = 16
+_SPECS = 512  # specifications that a trial is given: no pack is larger
 
 
-def pack_sizes(
-    plan: Plan, facts: Sequence[Facts], wanted: int | Literal["auto"], store: Store | None
-) -> dict[str, int]:
-    """The greatest pack of each shape, by group.
+def choices(
+    plan: Plan, wishes: Wishes, store: Store, todo: Collection[str], workers: Executor | None
+) -> dict[str, Choice]:
+    """The choice for each shape, by name; made by the workers where it is open and there is something to do.
 
-    auto: convolutional networks alone (on a CPU stacks of them are no faster), others in at least two parts of at most
-    16, whatever the number of workers: packs, and so the last bits of every result, must not depend on it. The
-    most that was chosen for a shape is kept in the store, so that a sweep resumed by a later version has the packs it
-    began with.
+    What was chosen for a shape is kept in the store: a sweep that is resumed, by whatever version, on however many
+    workers, has the packs and ways it began with. What the spec says counts more.
     """
-    if wanted != "auto":
-        return dict.fromkeys(groups(plan), wanted)
-    known: Mapping[str, Facts] = {_key(problem): fact for problem, fact in zip(plan.spec.problem, facts, strict=True)}
-    sizes = {}
-    for group, tasks in groups(plan).items():
-        most = 1 if known[_key(cast(ProblemTask, tasks[0].blueprint.spec).problem)].convolutional else _MOST
-        if store is not None:
-            held = store.read_choice(group) or store.write_choice(group, {"most": most})
-            most = int(held["most"])
-        sizes[group] = min(most, -(-len(tasks) // 2))
-    return sizes
+    shapes = groups(plan)
+    settled = wishes.settled()
+    if settled is not None:
+        return dict.fromkeys(shapes, settled)
+    held = {shape: record for shape in shapes if (record := store.read_choice(shape)) is not None}
+    found = {shape: _said(Choice.of(record), wishes) for shape, record in held.items()}
+    wanting = [
+        _tuning(shape, tasks, wishes)
+        for shape, tasks in shapes.items()
+        if shape not in found and any(task.id in todo for task in tasks)
+    ]
+    if workers is not None and wanting:
+        for tuning, choice in zip(wanting, workers.tune(wanting), strict=True):
+            found[tuning.shape] = Choice.of(store.write_choice(tuning.shape, choice.record()))
+    rule = {shape: Choice(most_by_rule(len(tasks))) for shape, tasks in shapes.items()}
+    chosen = rule | found
+    if wishes.pack == "auto":  # two workers at least have something to do, also where a shape has few tasks now
+        chosen = {s: replace(c, most=min(c.most, -(-len(shapes[s]) // 2))) for s, c in chosen.items()}
+    return chosen
 
 
-def _key(problem: ProblemSpec) -> str:
-    return json.dumps(canonical(problem), sort_keys=True)
+def most_by_rule(tasks: int) -> int:
+    """The pack of tasks that nobody has tried."""
+    return min(_BY_RULE, -(-tasks // 2))
+
+
+def _said(choice: Choice, wishes: Wishes) -> Choice:
+    """A choice made earlier, but for what the spec now says."""
+    switches: Mapping[str, str] = {
+        "compiled": wishes.compiled,
+        "graphed": wishes.graphed,
+        "channels_last": wishes.channels_last,
+    }
+    said = {name: value == "on" for name, value in switches.items() if value != "auto"}
+    most = choice.most if wishes.pack == "auto" else wishes.pack
+    return replace(choice, most=most, way=replace(choice.way, **said))
+
+
+def _tuning(shape: str, tasks: list[Task], wishes: Wishes) -> Tuning:
+    texts = {id(task.blueprint): task.blueprint.spec.model_dump_json() for task in tasks[:_SPECS]}
+    specs = tuple(texts[id(task.blueprint)] for task in tasks[:_SPECS])
+    return Tuning(shape, tasks[0].kind, specs, len(tasks), wishes)

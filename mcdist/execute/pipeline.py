@@ -7,7 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from mcdist.execute.choice import Choice
 from mcdist.execute.job import Job, Report
+from mcdist.execute.trials import Tuning
 from mcdist.execute.worker import Computed
 
 __all__ = ["Pipeline", "Stages", "Turns"]
@@ -16,7 +18,7 @@ _UNWRITTEN = 2  # packs computed or being computed whose results are not yet in 
 
 
 class Stages(Protocol):
-    """The three parts of a job; see `Worker`."""
+    """The three parts of a job, and how its way is found; see `Worker`."""
 
     def load(self, job: Job) -> None:
         """Read what the job needs."""
@@ -26,6 +28,9 @@ class Stages(Protocol):
 
     def commit(self, computed: Computed) -> Report:
         """Write what came of it."""
+
+    def tune(self, tuning: Tuning) -> Choice:
+        """Choose how such jobs are computed."""
 
 
 class Turns:
@@ -90,6 +95,10 @@ class Pipeline:
             finally:
                 self._turns.end(place)
             return self._worker.commit(computed)
+
+    def tune(self, tuning: Tuning) -> Choice:
+        """See `Worker.tune`: in the computing thread, as any job."""
+        return self._thread.submit(self._worker.tune, tuning).result()
 
     def reached(self, place: int) -> None:
         """Wait until all jobs before the `place`-th are computed."""

@@ -45,6 +45,7 @@ class ProgressDisplay:
         for task_id, kind in kinds.items():
             self._left[kind] += costs[task_id]
         self._began = self._last_line = time.monotonic()
+        self._said: set[str] = set()
         self._bar: Progress | None = None
         if out.isatty():
             columns = (BarColumn(24), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -63,6 +64,16 @@ class ProgressDisplay:
             self._wall[kind] += wall_s if cost > 0 else 0.0
         else:
             self._failed[status] += 1
+
+    def say(self, note: str) -> None:
+        """A line that stays; each is said once."""
+        if note in self._said:
+            return
+        self._said.add(note)
+        if self._bar is not None:
+            self._bar.console.print(f"note: {note}", markup=False, highlight=False)
+        else:
+            print(f"note: {note}", file=self._out, flush=True)
 
     def tick(self) -> None:
         """Show how things stand; call often."""

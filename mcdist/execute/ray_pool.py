@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,12 @@ from ray.exceptions import (
 )
 
 from mcdist.errors import RequestError
+from mcdist.execute.choice import Choice
 from mcdist.execute.executor import Ended, Executor, ExecutorError, Lost
 from mcdist.execute.job import Job, Report
 from mcdist.execute.pipeline import Pipeline
 from mcdist.execute.ray_cluster import check_feasible, connect, gpus_per_worker, room
+from mcdist.execute.trials import Tuning
 from mcdist.execute.worker import Worker
 from mcdist.problems.data import Dataset
 from mcdist.spec.sections import ResourcesSpec
@@ -56,6 +58,9 @@ class _Actor:
 
     def take_back(self, place: int) -> None:
         self._pipeline.take_back(place)
+
+    def tune(self, tuning: Tuning) -> Choice:
+        return self._pipeline.tune(tuning)
 
 
 _REMOTE: Any = ray.remote(_Actor)
@@ -117,6 +122,33 @@ class RayExecutor(Executor):
         )
         actor = options.remote(self._store, self._resources.threads, self._gpus > 0, self._data)
         self._starting[actor.ready.remote()] = actor
+
+    def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
+        """See `Executor`: one at a time on each actor. A trial that takes its worker with it is tried once more."""
+        open_, found = [(i, 0) for i in range(len(tunings))], dict[int, Choice]()
+        trying: dict[Any, tuple[_Member, int, int]] = {}
+        while len(found) < len(tunings):
+            busy = {id(member) for member, _, _ in trying.values()}
+            for member in [m for m in self._members if id(m) not in busy][: len(open_)]:
+                i, lost = open_.pop(0)
+                trying[member.actor.tune.remote(tunings[i])] = member, i, lost
+            ready, _ = ray.wait([*self._starting, *trying], num_returns=1, timeout=1.0)
+            for reference in ready:
+                if reference in self._starting:
+                    self._started(reference)
+                    continue
+                member, i, lost = trying.pop(reference)
+                try:
+                    found[i] = ray.get(reference)
+                except _GONE as error:
+                    self._bury(member, error)
+                    if lost:
+                        found[i] = Choice(1)
+                    else:
+                        open_.append((i, lost + 1))
+                except ray.exceptions.RayTaskError as error:
+                    raise ExecutorError(f"a worker cannot go on: {error.cause!r}") from error
+        return [found[i] for i in range(len(tunings))]
 
     def free(self, ready: int) -> bool:
         """See `Executor`: an actor gets work once it is ready; one that Ray has no room for (yet) gets none."""

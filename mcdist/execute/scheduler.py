@@ -9,6 +9,7 @@ from mcdist.execute.halving import Halvings, halves
 from mcdist.execute.job import Job, Verdict, job_of
 from mcdist.plan.packs import Pack, pack_of
 from mcdist.plan.task import Task
+from mcdist.tasks.work import Way
 
 __all__ = ["Scheduler"]
 
@@ -20,7 +21,7 @@ class Scheduler:
 
     packs: of the whole sweep, inputs before what needs them. settled: task ids already decided, "done", "failed" or
     "blocked". retries: how often a pack whose worker was lost is started again. halvings: packs that an earlier run
-    halved, and where this one keeps those that it does.
+    halved, and where this one keeps those that it does. ways: how the packs of each shape are computed.
 
     A pack of several tasks that raises, or loses its worker too often, is done over task by task, so that only the one
     to blame fails. One that is too large for a worker's memory is done as two halves, each a pack of its own, and so on
@@ -28,9 +29,15 @@ class Scheduler:
     """
 
     def __init__(
-        self, packs: Iterable[Pack], settled: Mapping[str, str], retries: int, halvings: Halvings | None = None
+        self,
+        packs: Iterable[Pack],
+        settled: Mapping[str, str],
+        retries: int,
+        halvings: Halvings | None = None,
+        ways: Mapping[str, Way] | None = None,
     ) -> None:
         self.status: dict[str, str] = dict(settled)
+        self._ways = ways or {}
         self._retries, self._halvings = retries, {} if halvings is None else halvings
         self._started: Counter[str] = Counter()
         self._excused: Counter[str] = Counter()
@@ -100,7 +107,7 @@ class Scheduler:
             return None
         pack = self._packs[self._ready.popleft()]
         self._started[pack.id] += 1
-        return job_of(pack, self._started[pack.id])
+        return job_of(pack, self._started[pack.id], self._ways)
 
     def ready(self) -> int:
         """How many jobs can start now."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
+from mcdist.execute.choice import Choice
 from mcdist.execute.executor import Ended, Executor, ExecutorError, Lost
 from mcdist.execute.job import Job
+from mcdist.execute.trials import Tuning
 from mcdist.execute.worker import Worker
 from mcdist.problems.data import Dataset
 from mcdist.spec.sections import ResourcesSpec
@@ -30,6 +32,12 @@ class SerialExecutor(Executor):
         device = "cuda" if on_gpu else "cpu"
         self._worker = Worker(store, device, self._resources.threads, self._datasets.__getitem__)
         return 1
+
+    def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
+        """See `Executor`."""
+        if self._worker is None:
+            raise ExecutorError("the executor was not started")
+        return [self._worker.tune(tuning) for tuning in tunings]
 
     def free(self, ready: int) -> bool:
         """See `Executor`."""

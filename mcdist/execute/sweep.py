@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, TextIO, cast
 
 from mcdist.errors import RequestError
+from mcdist.execute.choice import wishes_of
 from mcdist.execute.driver import Signals, Summary, drive
 from mcdist.execute.executor import Executor
 from mcdist.execute.halving import StoredHalvings
-from mcdist.execute.packing import pack_sizes
+from mcdist.execute.packing import choices
 from mcdist.execute.progress import ProgressDisplay, duration
 from mcdist.execute.scheduler import Scheduler
 from mcdist.execute.serial import SerialExecutor
@@ -141,16 +142,19 @@ def _run(
     plan: Plan, prepared: Prepared, remains: Remains, store: Store, workers: Executor | None, out: TextIO
 ) -> Summary:
     store.check_writable()
-    resources = plan.spec.resources
-    packs = form_packs(plan, pack_sizes(plan, prepared.facts, resources.pack, store))
+    todo = plan.tasks.keys() - remains.settled.keys()
+    number = 0 if workers is None else workers.start(store.uri, len(todo))
+    chosen = choices(plan, wishes_of(plan.spec.resources), store, todo, workers)
+    packs = form_packs(plan, {shape: choice.most for shape, choice in chosen.items()})
+    ways = {shape: choice.way for shape, choice in chosen.items()}
     store.forget(remains.again)
-    scheduler = Scheduler(packs, remains.settled, resources.retries, StoredHalvings(store))
+    scheduler = Scheduler(packs, remains.settled, plan.spec.resources.retries, StoredHalvings(store), ways)
     # only what is old: a pack that is done again replaces its own files, and another driver may be between its rows
     # and its commit right now
     store.clean()
     store.write_sweep(plan.spec.name, dump_spec(plan.spec, _notes(prepared)), list(plan.tasks))
     if workers is not None:
-        _work(plan, prepared, remains, scheduler, store, workers, out)
+        _work(plan, prepared, remains, scheduler, store, workers, number, out)
     statuses = {i: scheduler.status[i] for i in plan.tasks}
     return Summary(Counter(statuses.values()), [i for i, status in statuses.items() if status != "done"])
 
@@ -162,10 +166,10 @@ def _work(
     scheduler: Scheduler,
     store: Store,
     workers: Executor,
+    number: int,
     out: TextIO,
 ) -> None:
     packs = len(scheduler.pack_ids())
-    number = workers.start(store.uri, packs)
     counts, done = plan.counts(), Counter(plan.tasks[i].kind for i in remains.settled)
     costs = task_costs(plan, prepared)
     kinds = {i: task.kind for i, task in plan.tasks.items() if i not in remains.settled}
@@ -176,6 +180,8 @@ def _work(
         file=out,
         flush=True,
     )
+    if packs < number and plan.spec.resources.pack == "auto":
+        print(f"note: {packs} packs leave {number - packs} worker(s) idle; resources.pack makes smaller ones", file=out)
     progress = ProgressDisplay(counts, done, kinds, costs, number, out)
     try:
         drive(scheduler, workers, store, progress)

@@ -92,20 +92,28 @@ def _one_by_one(one: float, half: int) -> int:
 
 def _best_pack(probe: Probe, way: Way, one: float, half: int, measured: dict[str, Any]) -> int:
     per_task = {1: one + _PER_PACK_S}
-    K, idle = 2, 0
-    while idle < 2 and K <= min(half, _MOST):
+    idle = 0
+    for K in _sizes(min(half, _MOST)):
         try:
             seconds = probe.seconds(K, way)
         except OutOfMemory:
             measured["too_large"] = K
             break
+        best = min(per_task.values())
         per_task[K] = ((seconds or 0.0) + _PER_PACK_S) / K
         # small packs may gain nothing yet: the way through stacks has a cost of its own
-        idle = idle + 1 if per_task[K] > _GAIN * min(v for k, v in per_task.items() if k < K) else 0
-        K *= 2
+        idle = idle + 1 if per_task[K] > _GAIN * best else 0
+        if idle == 2:
+            break
     measured["seconds_per_task"] = {str(k): v for k, v in per_task.items()}
     best = min(per_task.values())
     return next(k for k, v in sorted(per_task.items()) if v <= min(_NEAR_BEST * best, per_task[1]))
+
+
+def _sizes(most: int) -> list[int]:
+    """2, 4, 8, ..., and the most."""
+    doubled = [2**i for i in range(1, most.bit_length())]
+    return sorted({k for k in doubled if k < 0.9 * most} | ({most} if most > 1 else set()))
 
 
 def _even(most: int, tasks: int) -> int:

@@ -15,8 +15,13 @@ import torch
 
 from mcdist.errors import Diverged
 from mcdist.execute.cache import Recent
+from mcdist.execute.choice import Choice
+from mcdist.execute.compilation import Compiler, cache_folder
 from mcdist.execute.job import Job, Report, Verdict
 from mcdist.execute.memory import free_memory, ran_out
+from mcdist.execute.programs import Programs
+from mcdist.execute.trials import TrialProbe, Tuning
+from mcdist.execute.tuning import choose
 from mcdist.problems.data import Dataset
 from mcdist.science.problem import Problem
 from mcdist.science.tracing import Accelerate
@@ -25,7 +30,7 @@ from mcdist.spec.problem import ProblemSpec
 from mcdist.store import PackResult, Store, open_store
 from mcdist.tasks.problems import build_problem, data_key
 from mcdist.tasks.registry import KINDS
-from mcdist.tasks.work import Item, Outcome, Result, Stored
+from mcdist.tasks.work import Bench, Item, Outcome, Result, Stored, Way
 from mcdist.version import __version__
 
 __all__ = ["Computed", "Worker", "task_row"]
@@ -64,19 +69,16 @@ class Worker:
         self._device = torch.device(device)
         self._datasets = datasets
         self._problems: Recent[Problem] = Recent(4, lambda problem: 1)
+        self._compiler = Compiler(cache_folder())
+        self._programs = Programs(self._compiler)
         self._results: Recent[Stored] = Recent(_KEEP_BYTES, _size)
         torch.set_num_threads(threads)
 
-    @property
-    def accelerate(self) -> Accelerate | None:
-        """See `Bench`."""
-        return None
-
-    def problem(self, spec: ProblemSpec) -> Problem:
+    def problem(self, spec: ProblemSpec, way: Way) -> Problem:
         """See `Bench`."""
         return self._problems.get(
-            str(canonical(spec)),
-            lambda: build_problem(spec, self._datasets(data_key(spec.data)), self._device),
+            f"{canonical(spec)} {way.channels_last}",
+            lambda: build_problem(spec, self._datasets(data_key(spec.data)), self._device, way.channels_last),
         )
 
     def stored(self, task_id: str) -> Stored:
@@ -105,7 +107,9 @@ class Worker:
         """Do a pack."""
         started, clock = datetime.now(timezone.utc), time.perf_counter()
         items = job.items()
-        outcomes = self._outcomes(job.kind, items)
+        outcomes = self._outcomes(
+            job.kind, items, _JobBench(self, job.way, self._programs.accelerate(job.shape, job.way))
+        )
         if isinstance(outcomes, Failure):
             memory = outcomes.kind == "memory"
             if memory:  # out here nothing holds the exception any more, nor the frames and tensors that it held
@@ -116,12 +120,24 @@ class Worker:
         wall = time.perf_counter() - clock
         about = {"started_at": started, "wall_s": wall / len(items), "device": self._device_name()}
         verdicts = {item.id: _verdict(outcome) for item, outcome in zip(items, outcomes, strict=True)}
-        report = Report(job.pack_id, verdicts, wall_s=wall)
+        notes, self._compiler.notes = tuple(self._compiler.notes), []
+        report = Report(job.pack_id, verdicts, wall_s=wall, notes=notes)
         return Computed(report, _pack_result(job, items, outcomes, about))
 
-    def _outcomes(self, kind: str, items: Sequence[Item]) -> Sequence[Outcome | Failure] | Failure:
+    def tune(self, tuning: Tuning) -> Choice:
+        """Choose how tasks of a shape are computed, by trying."""
+        probe = TrialProbe(
+            tuning,
+            lambda way, accelerate: _JobBench(self, way, accelerate),
+            lambda way: self._programs.accelerate(tuning.shape, way),
+            self._compiler,
+            self._device,
+        )
+        return choose(probe, tuning.wishes)
+
+    def _outcomes(self, kind: str, items: Sequence[Item], bench: Bench) -> Sequence[Outcome | Failure] | Failure:
         try:
-            return KINDS[kind](items, self)
+            return KINDS[kind](items, bench)
         except Exception as error:
             text = traceback.format_exc()
             if not ran_out(error):
@@ -139,6 +155,21 @@ class Worker:
         if self._device.type == "cuda":
             return f"cuda: {torch.cuda.get_device_name(self._device)}"
         return f"cpu: {torch.get_num_threads()} thread(s)"
+
+
+@dataclass(frozen=True)
+class _JobBench:
+    """See `Bench`: a worker as one job sees it."""
+
+    worker: Worker
+    way: Way
+    accelerate: Accelerate | None
+
+    def problem(self, spec: ProblemSpec) -> Problem:
+        return self.worker.problem(spec, self.way)
+
+    def stored(self, task_id: str) -> Stored:
+        return self.worker.stored(task_id)
 
 
 def _size(stored: Stored) -> int:

@@ -150,8 +150,8 @@ def _check_path(path: PathSpec) -> None:
         raise RequestError(f"a path of kind {path.kind!r} has no bends to train; got {', '.join(given)}")
 
 
-def build_problem(spec: ProblemSpec, data: Dataset, device: torch.device) -> Problem:
-    """The problem, its data copied to the device."""
+def build_problem(spec: ProblemSpec, data: Dataset, device: torch.device, channels_last: bool = False) -> Problem:
+    """The problem, its data copied to the device. channels_last: images in that memory format."""
     return Classification(
         lambda: build_model(spec.model.name, spec.model.args, data.input_shape, data.n_classes),
         data,
@@ -161,4 +161,5 @@ def build_problem(spec: ProblemSpec, data: Dataset, device: torch.device) -> Pro
         augment_pad=spec.data.crop_pad if spec.data.augment == "crop_flip" else None,
         eval_batch=spec.eval_batch,
         statistics_size=spec.statistics_size,
+        channels_last=channels_last,
     )
