@@ -8,14 +8,14 @@ from dataclasses import replace
 from mcdist.execute.choice import Choice, Wishes
 from mcdist.execute.executor import Executor
 from mcdist.execute.trials import Tuning
+from mcdist.execute.tuning import by_rule
 from mcdist.plan.graph import Plan
 from mcdist.plan.packs import groups
 from mcdist.plan.task import Task
 from mcdist.store import Store
 
-__all__ = ["choices", "most_by_rule"]
+__all__ = ["choices"]
 
-_BY_RULE = 16
 _SPECS = 512  # specifications that a trial is given: no pack is larger
 
 
@@ -41,16 +41,11 @@ def choices(
     if workers is not None and wanting:
         for tuning, choice in zip(wanting, workers.tune(wanting), strict=True):
             found[tuning.shape] = Choice.of(store.write_choice(tuning.shape, choice.record()))
-    rule = {shape: Choice(most_by_rule(len(tasks))) for shape, tasks in shapes.items()}
+    rule = {shape: by_rule(wishes, len(tasks)) for shape, tasks in shapes.items()}
     chosen = rule | found
     if wishes.pack == "auto":  # two workers at least have something to do, also where a shape has few tasks now
         chosen = {s: replace(c, most=min(c.most, -(-len(shapes[s]) // 2))) for s, c in chosen.items()}
     return chosen
-
-
-def most_by_rule(tasks: int) -> int:
-    """The pack of tasks that nobody has tried."""
-    return min(_BY_RULE, -(-tasks // 2))
 
 
 def _said(choice: Choice, wishes: Wishes) -> Choice:

@@ -24,6 +24,7 @@ from mcdist.execute.job import Job, Report
 from mcdist.execute.pipeline import Pipeline
 from mcdist.execute.ray_cluster import check_feasible, connect, gpus_per_worker, room
 from mcdist.execute.trials import Tuning
+from mcdist.execute.tuning import by_rule
 from mcdist.execute.worker import Worker
 from mcdist.problems.data import Dataset
 from mcdist.spec.sections import ResourcesSpec
@@ -143,7 +144,7 @@ class RayExecutor(Executor):
                 except _GONE as error:
                     self._bury(member, error)
                     if lost:
-                        found[i] = Choice(1)
+                        found[i] = by_rule(tunings[i].wishes, 1)
                     else:
                         open_.append((i, lost + 1))
                 except ray.exceptions.RayTaskError as error:

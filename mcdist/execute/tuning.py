@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from mcdist.execute.choice import Choice, Wishes
 from mcdist.tasks.work import Way
 
-__all__ = ["OutOfMemory", "Probe", "choose"]
+__all__ = ["OutOfMemory", "Probe", "by_rule", "choose"]
 
 _SMALL_S = 5.0  # work shorter than this, all tasks together, is not worth measuring
 _BY_RULE = 16  # the pack of such work
@@ -61,10 +61,9 @@ def choose(probe: Probe, wishes: Wishes) -> Choice:
     one = probe.seconds(1, plain)
     half = -(-probe.tasks // 2)
     if one is None:
-        return Choice(_wanted(wishes, min(_BY_RULE, half)), way)
+        return by_rule(wishes, probe.tasks)
     if one * probe.tasks < _SMALL_S:
-        most = min(_BY_RULE, half) if probe.stacked() else _one_by_one(one, half)
-        return Choice(_wanted(wishes, most), way, {"seconds_alone": one})
+        return by_rule(wishes, probe.tasks if probe.stacked() else 1)
     measured: dict[str, Any] = {"seconds_alone": one}
     if wishes.channels_last == "auto" and probe.images():
         other = probe.seconds(1, replace(plain, channels_last=True))
@@ -81,8 +80,10 @@ def choose(probe: Probe, wishes: Wishes) -> Choice:
     return Choice(_even(most, probe.tasks) if wishes.pack == "auto" else most, way, measured)
 
 
-def _wanted(wishes: Wishes, otherwise: int) -> int:
-    return otherwise if wishes.pack == "auto" else wishes.pack
+def by_rule(wishes: Wishes, tasks: int) -> Choice:
+    """The choice for so many tasks that nobody has tried, or that are not worth it."""
+    most = min(_BY_RULE, -(-tasks // 2)) if wishes.pack == "auto" else wishes.pack
+    return Choice(most, Way(wishes.compiled == "on", wishes.graphed == "on", wishes.channels_last == "on"))
 
 
 def _one_by_one(one: float, half: int) -> int:

@@ -21,7 +21,7 @@ from mcdist.execute.job import Job, Report, Verdict
 from mcdist.execute.memory import free_memory, ran_out
 from mcdist.execute.programs import Programs
 from mcdist.execute.trials import TrialProbe, Tuning
-from mcdist.execute.tuning import choose
+from mcdist.execute.tuning import OutOfMemory, by_rule, choose
 from mcdist.problems.data import Dataset
 from mcdist.science.problem import Problem
 from mcdist.science.tracing import Accelerate
@@ -125,7 +125,7 @@ class Worker:
         return Computed(report, _pack_result(job, items, outcomes, about))
 
     def tune(self, tuning: Tuning) -> Choice:
-        """Choose how tasks of a shape are computed, by trying."""
+        """Choose how tasks of a shape are computed, by trying. Those that cannot even be tried fail when done."""
         probe = TrialProbe(
             tuning,
             lambda way, accelerate: _JobBench(self, way, accelerate),
@@ -133,7 +133,12 @@ class Worker:
             self._compiler,
             self._device,
         )
-        return choose(probe, tuning.wishes)
+        try:
+            return choose(probe, tuning.wishes)
+        except OutOfMemory:
+            return by_rule(tuning.wishes, 1)
+        except Exception:
+            return by_rule(tuning.wishes, tuning.tasks)
 
     def _outcomes(self, kind: str, items: Sequence[Item], bench: Bench) -> Sequence[Outcome | Failure] | Failure:
         try:

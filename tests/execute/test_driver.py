@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from mcdist.execute.choice import Choice
 from mcdist.execute.driver import drive
 from mcdist.execute.executor import Ended, Executor, Lost
 from mcdist.execute.job import Job, Report, Verdict
 from mcdist.execute.progress import ProgressDisplay
 from mcdist.execute.scheduler import Scheduler
+from mcdist.execute.trials import Tuning
 from mcdist.plan import Blueprint, pack_of
 from mcdist.spec.tasks import PauseTask
 from mcdist.store import open_store
@@ -30,6 +32,9 @@ class Fateful(Executor):
 
     def start(self, store: str, most: int) -> int:
         return 1
+
+    def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
+        return [Choice(1) for _ in tunings]
 
     def free(self, ready: int) -> bool:
         return len(self._jobs) < 2

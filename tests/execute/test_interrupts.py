@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from support.sweeps import small_sweep
 
 import mcdist
+from mcdist.execute.choice import Choice
 from mcdist.execute.executor import Ended, Executor, Lost
 from mcdist.execute.job import Job
+from mcdist.execute.trials import Tuning
 
 
 class Wrapping(Executor):
@@ -24,6 +27,9 @@ class Wrapping(Executor):
 
     def start(self, store: str, most: int) -> int:
         return 1
+
+    def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
+        return [Choice(1) for _ in tunings]
 
     def free(self, ready: int) -> bool:
         return True

@@ -14,6 +14,10 @@ PASSING = ("attempts", "host", "device", "wall_s", "started_at")
 """Columns of `tasks` that say how the work went, not what came out."""
 
 
+PLAIN = {"compile": "off", "cuda_graphs": "off", "channels_last": "off"}
+"""Resources that leave nothing to be tried: with a size of packs, the same bits in every store."""
+
+
 def small_sweep(**changes: Any) -> dict[str, Any]:
     """Four end points, all six pairs, a line and a short curve each: 4 + 12 + 12 tasks."""
     sweep: dict[str, Any] = {
@@ -24,7 +28,8 @@ def small_sweep(**changes: Any) -> dict[str, Any]:
         "measure": {"profile": {"points": 5}},
         "resources": {"pack": 3},
     }
-    return sweep | changes
+    sweep |= changes
+    return sweep | {"resources": PLAIN | sweep["resources"]}
 
 
 def tables(uri: str | Path) -> dict[str, pd.DataFrame]:

@@ -65,7 +65,6 @@ PHASES = ("plan", "remains", "costs", "packs", "scheduler")
 
 def plan_once(tasks: int) -> dict[str, float]:
     """Seconds of each phase and of all (`work`), peak memory and what of it came with the tasks, in bytes."""
-    from mcdist.execute.packing import most_by_rule
     from mcdist.execute.scheduler import Scheduler
     from mcdist.execute.state import what_remains
     from mcdist.execute.sweep import task_costs
@@ -88,7 +87,7 @@ def plan_once(tasks: int) -> dict[str, float]:
         raise RuntimeError(f"{len(plan.tasks)} tasks were planned, not {tasks}")
     remains = timed("remains", lambda: what_remains(plan, {}))
     costs = timed("costs", lambda: task_costs(plan, prepared))
-    packs = timed("packs", lambda: form_packs(plan, {s: most_by_rule(len(t)) for s, t in groups(plan).items()}))
+    packs = timed("packs", lambda: form_packs(plan, dict.fromkeys(groups(plan), 16)))
     scheduler = timed("scheduler", lambda: Scheduler(packs, remains.settled, 3))
     if not (scheduler.pending() and len(costs) == tasks):
         raise RuntimeError("nothing is to be done")
