@@ -55,13 +55,17 @@ class Compiler:
         try:
             return self._load_or_make(traced, inputs)
         except Exception as error:  # whatever a compiler, a linker or a file system can say
-            if not self._failed:
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                self.notes.append(f"not compiled, done the plain way instead: {type(error).__name__}: {reason:.300}")
-            self._failed = True
+            self.give_up(error)
             return None
         finally:
             self.seconds += time.perf_counter() - began
+
+    def give_up(self, error: Exception) -> None:
+        """Note, once, that something is done the plain way, and why."""
+        if not self._failed:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.notes.append(f"not compiled, done the plain way instead: {type(error).__name__}: {reason:.300}")
+        self._failed = True
 
     def has(self, traced: Trace, inputs: Sequence[Tensor]) -> bool:
         """Whether the library is there already."""

@@ -37,7 +37,7 @@ class Programs:
             kinds = [(tuple(t.shape), t.stride(), t.dtype) for t in inputs]
             key = f"{shape} {name} {way.compiled} {kinds}"
             if key not in self._made:
-                self._made[key] = self._make(follow(), inputs, way)
+                self._made[key] = self._make(follow, inputs, way)
             made = self._made[key]
             if made is None:
                 return None
@@ -50,7 +50,12 @@ class Programs:
 
         return make
 
-    def _make(self, traced: Trace, inputs: Sequence[Tensor], way: Way) -> _Made | None:
+    def _make(self, follow: Callable[[], Trace], inputs: Sequence[Tensor], way: Way) -> _Made | None:
+        try:
+            traced = follow()
+        except Exception as error:  # a module that stacks well may still do what no trace can follow
+            self._compiler.give_up(error)
+            return None
         run: Program | None = traced.graph
         if way.compiled:
             run = self._compiler(traced, [*inputs, *traced.captured])

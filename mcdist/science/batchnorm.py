@@ -33,7 +33,7 @@ def reestimate(
     """
     if not module.norms:
         return points
-    if accelerate is None or module.pointwise:
+    if accelerate is None or module.pointwise or len(points) == 1:  # programs are of stacks
         size, accelerate = len(points), None
     else:
         size = min(len(points), _TOGETHER)
