@@ -51,6 +51,10 @@ class Stepping:
         if accelerate is not None:
             self._step = accelerated(self._update, accelerate, *next(self._feed), self._lr)
 
+    def points(self) -> Points:
+        """The K end points as they are now."""
+        return Points(self._motion.state[:, 0], self._update.buffers)
+
     def run(self, steps: int) -> None:
         """So many more steps, on full minibatches."""
         for _ in range(steps):

@@ -76,6 +76,10 @@ class Classification(Problem):
         self.layout = self.module.layout
         self.module.probe(next(self._parts["train"].chunks([2]))[0])
 
+    def fresh_module(self) -> nn.Module:
+        """A module like the problem's own, initialised by torch's global random numbers, on the device."""
+        return self._make().to(device=self.device, dtype=self.dtype)
+
     def data_of(self, split: str) -> tuple[Tensor, Tensor]:
         """All examples of a split ("train", "val", "test") as a network sees them, and their targets, on the device."""
         part = self._parts[split]

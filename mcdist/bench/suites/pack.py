@@ -54,10 +54,10 @@ def pack_row(
     accelerate = None if programs is None else programs.accelerate(name, Way(compiled=True))
     pack = Stepping(digits_mlp(), k, BATCH, curves=curves, accelerate=accelerate)
     timed = stopwatch(lambda: pack.run(steps))
-    contenders = {
-        "plain": plain_contender(curves, steps, networks=4),
-        "packed": lambda: timed() / k,
-    }
+    contenders: dict[str, Contender] = {"plain": plain_contender(curves, steps, networks=4)}
+    if curves:  # for comparison: what curves cost whoever knows that a curve's step is a network's step
+        contenders["plain network"] = plain_contender(False, steps, networks=4)
+    contenders["packed"] = lambda: timed() / k
     taken = interleaved(contenders, repeats, warm_up=1)
     per_step = [Number(f"{n}, a step", taken.median(n) / steps * 1e6, "µs") for n in contenders]
     return compared(f"{name}, {k} packed", taken, "plain", "packed", aim=at_least(aim), numbers=per_step)
