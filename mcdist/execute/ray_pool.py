@@ -21,6 +21,7 @@ from mcdist.errors import RequestError
 from mcdist.execute.choice import Choice
 from mcdist.execute.executor import Ended, Executor, ExecutorError, Lost
 from mcdist.execute.job import Job, Report
+from mcdist.execute.memory import ONE_ARENA, keep_freed_memory
 from mcdist.execute.pipeline import Pipeline
 from mcdist.execute.ray_cluster import check_feasible, connect, gpus_per_worker, room
 from mcdist.execute.trials import Tuning
@@ -41,6 +42,7 @@ class _Actor:
     """A `Worker` in a process of its own; data sets come from Ray's object store, once per node."""
 
     def __init__(self, store: str, threads: int, on_gpu: bool, datasets: dict[str, Any]) -> None:
+        keep_freed_memory()  # the process is ours; the user's own, where the serial executor works, is left alone
         device = "cuda" if on_gpu else "cpu"
         self._pipeline = Pipeline(lambda: Worker(store, device, threads, lambda key: ray.get(datasets[key])))
 
@@ -119,7 +121,11 @@ class RayExecutor(Executor):
 
     def _start_one(self) -> None:
         options = _REMOTE.options(
-            num_cpus=self._resources.cpus, num_gpus=self._gpus, max_restarts=0, max_concurrency=_CALLS
+            num_cpus=self._resources.cpus,
+            num_gpus=self._gpus,
+            max_restarts=0,
+            max_concurrency=_CALLS,
+            runtime_env={"env_vars": ONE_ARENA},
         )
         actor = options.remote(self._store, self._resources.threads, self._gpus > 0, self._data)
         self._starting[actor.ready.remote()] = actor

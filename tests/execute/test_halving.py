@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mcdist.execute.halving import StoredHalvings, halves
 from mcdist.execute.job import Verdict
-from mcdist.execute.memory import ran_out
 from mcdist.execute.scheduler import Scheduler
 from mcdist.plan import Blueprint, Pack, Task, pack_of
 from mcdist.spec.tasks import PauseTask
@@ -117,24 +115,3 @@ def test_killed_and_resumed_runs_have_the_packs_of_an_undisturbed_one(
     roomier.halvings = dict(undisturbed.halvings)
     roomier.go(packs, max(memory, later_memory), poison=poison)
     assert sorted(roomier.committed) == sorted(undisturbed.committed)
-
-
-@pytest.mark.parametrize(
-    ("error", "out"),
-    [
-        (MemoryError(), True),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
-        (RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 9 bytes"), True),
-        (RuntimeError("CUDA error: out of memory"), True),
-        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
-        (OSError("DefaultCPUAllocator: can't allocate memory"), False),
-    ],
-)
-def test_what_says_that_memory_was_not_enough(error: Exception, out: bool) -> None:
-    assert ran_out(error) is out
-
-
-def test_torch_says_so_in_these_words() -> None:
-    with pytest.raises(RuntimeError) as raised:
-        torch.empty(1 << 58, dtype=torch.uint8)
-    assert ran_out(raised.value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import platform
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import ray
+import torch
 
 from mcdist.execute import ray_pool
 from mcdist.execute.driver import drive
@@ -52,6 +55,17 @@ def faulty(fuse: Path) -> Any:
 
         def pid(self) -> int:
             return os.getpid()
+
+        def faults(self) -> int:
+            """Page faults of the computing thread in ten blocks of 128 MiB, after ten others."""
+
+            def count() -> int:
+                before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+                for _ in range(10):
+                    torch.ones(32 << 20)
+                return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
+
+            return [self._pipeline._thread.submit(count).result() for _ in range(2)][-1]
 
         def do(self, job: Job, place: int) -> Any:
             report = super().do(job, place)
@@ -190,6 +204,12 @@ def test_a_deadly_job_is_charged_wherever_it_stood(start: Start) -> None:
     executor.submit(pause(0.2, 0))
     executor.submit(pause(0.5, DEADLY))
     assert shown(events_of(executor, 2)) == [(Ended, 0, None), (Lost, DEADLY, True)]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc only")
+def test_workers_keep_the_memory_of_large_blocks(start: Start) -> None:
+    pages = 10 * (128 << 20) // resource.getpagesize()
+    assert ray.get(start(1)._members[0].actor.faults.remote()) < 0.1 * pages
 
 
 class Sweep:
