@@ -13,6 +13,8 @@ import yaml
 from support.sweeps import small_sweep
 
 import mcdist
+from mcdist.bench.results import read_results
+from mcdist.bench.table import markdown
 from mcdist.cli import app
 from mcdist.execute.sweep import overview
 from mcdist.problems.data import DATASETS
@@ -67,6 +69,12 @@ def test_every_name_of_a_registry_is_in_it(names: dict[str, Any], readme: str) -
     assert [
         name for name in names if f"`{name}`" not in readme and f"{name}," not in readme and f"{name})" not in readme
     ] == []
+
+
+def test_the_benchmarks_table_is_what_was_measured(readme: str, repository: Path) -> None:
+    """The newest results that are kept here, every row of them."""
+    newest = max((repository / "docs" / "bench").glob("*.json"))
+    assert f"<!-- bench -->\n{markdown(read_results(newest))}<!-- /bench -->" in readme
 
 
 def test_jobs_load(repository: Path) -> None:

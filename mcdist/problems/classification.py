@@ -133,8 +133,10 @@ class Classification(Problem):
         draw: Callable[[np.random.Generator], np.ndarray],
     ) -> Tensor:
         """One array per point from its own stream, stacked on the device."""
-        arrays = [draw(s.child(what, epoch).generator()) for s in streams]
-        return torch.from_numpy(np.stack(arrays)).to(self.device)
+        drawn = torch.from_numpy(np.stack([draw(s.child(what, epoch).generator()) for s in streams]))
+        if self.device.type == "cuda":  # the copy then waits for nothing, and nothing for it
+            drawn = drawn.pin_memory()
+        return drawn.to(self.device, non_blocking=True)
 
     def loss(self, points: Points, batch: Batch, precision: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
         """See `Problem`."""
