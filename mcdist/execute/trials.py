@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from mcdist.execute.tuning import OutOfMemory
 from mcdist.science.tracing import Accelerate, Trace
 from mcdist.spec.tasks import TASK_SPECS, TaskSpec
 from mcdist.tasks.registry import KINDS
+from mcdist.tasks.trial import WrongProgram
 from mcdist.tasks.work import Bench, Trial, Way
 
 __all__ = ["TrialProbe", "Tuning"]
@@ -66,6 +68,9 @@ class TrialProbe:
                 return None
             self._last = trial
             return _timed(trial.step, self._device) * trial.steps
+        except WrongProgram as error:
+            self._compiler.give_up(error)
+            return math.inf
         except Exception as error:
             if ran_out(error):
                 raise OutOfMemory from None
@@ -100,7 +105,11 @@ class TrialProbe:
         wanted: list[float] = []
 
         def count(name: str, follow: Callable[[], Trace], held: Sequence[Tensor], varying: Sequence[Tensor]) -> None:
-            traced = follow()
+            try:
+                traced = follow()
+            except Exception:  # what cannot be traced is never compiled
+                wanted.append(math.inf)
+                return
             there = self._compiler.has(traced, [*held, *varying, *traced.captured])
             wanted.append(_READY_S if there else _COMPILE_S + _COMPILE_PER_NODE_S * len(traced.graph.graph.nodes))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -111,6 +112,11 @@ def _best_pack(probe: Probe, way: Way, one: float, half: int, measured: dict[str
     return next(k for k, v in sorted(per_task.items()) if v <= min(_NEAR_BEST * best, per_task[1]))
 
 
+def _finite(seconds: float | None) -> float | None:
+    """As the store keeps it: a program that did not do what it should took for ever."""
+    return seconds if seconds is not None and math.isfinite(seconds) else None
+
+
 def _sizes(most: int) -> list[int]:
     """2, 4, 8, ..., and the most."""
     doubled = [2**i for i in range(1, most.bit_length())]
@@ -134,14 +140,14 @@ def _faster_way(probe: Probe, wishes: Wishes, most: int, plain: Way, way: Way, m
             return way
         if wishes.graphed == "auto" and probe.graphs():
             other = probe.seconds(most, replace(plain, graphed=True))
-            measured["seconds_graphed"] = other
+            measured["seconds_graphed"] = _finite(other)
             if other is not None and other < _GAIN * now:
                 now, way = other, replace(way, graphed=True)
         if wishes.compiled == "auto":
             saved = _COMPILED_SAVES * now * probe.tasks / most
             if saved > _REPAID * probe.compiling(most, way):
                 other = probe.seconds(most, replace(way, compiled=True))
-                measured["seconds_compiled"] = other
+                measured["seconds_compiled"] = _finite(other)
                 if other is not None and other < _GAIN * now:
                     way = replace(way, compiled=True)
         measured["seconds_packed"] = now
