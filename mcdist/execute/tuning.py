@@ -76,9 +76,8 @@ def choose(probe: Probe, wishes: Wishes) -> Choice:
     elif not probe.stacked():
         most = _one_by_one(one, half)
     else:
-        most = _best_pack(probe, plain, one, half, measured)
-    way = _faster_way(probe, wishes, most, plain, way, measured)
-    return Choice(_even(most, probe.tasks) if wishes.pack == "auto" else most, way, measured)
+        most = _even(_best_pack(probe, plain, one, half, measured), probe.tasks)
+    return Choice(most, _faster_way(probe, wishes, most, plain, way, measured), measured)
 
 
 def by_rule(wishes: Wishes, tasks: int) -> Choice:
