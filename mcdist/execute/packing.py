@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from mcdist.execute.choice import Choice, Wishes
@@ -20,7 +20,12 @@ _SPECS = 512  # specifications that a trial is given: no pack is larger
 
 
 def choices(
-    plan: Plan, wishes: Wishes, store: Store, todo: Collection[str], workers: Executor | None
+    plan: Plan,
+    wishes: Wishes,
+    store: Store,
+    todo: Collection[str],
+    workers: Executor | None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Choice]:
     """The choice for each shape, by name; made by the workers where it is open and there is something to do.
 
@@ -39,8 +44,10 @@ def choices(
         if shape not in found and any(task.id in todo for task in tasks)
     ]
     if workers is not None and wanting:
+        say(f"trying how {len(wanting)} shape(s) of tasks are computed best; what is found is kept in the store")
         for tuning, choice in zip(wanting, workers.tune(wanting), strict=True):
-            found[tuning.shape] = Choice.of(store.write_choice(tuning.shape, choice.record()))
+            holds = Choice.of(store.write_choice(tuning.shape, choice.record()))  # another driver may have been first
+            found[tuning.shape] = _said(holds, wishes)
     rule = {shape: by_rule(wishes, len(tasks)) for shape, tasks in shapes.items()}
     chosen = rule | found
     if wishes.pack == "auto":  # two workers at least have something to do, also where a shape has few tasks now

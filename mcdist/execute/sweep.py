@@ -144,7 +144,11 @@ def _run(
     store.check_writable()
     todo = plan.tasks.keys() - remains.settled.keys()
     number = 0 if workers is None else workers.start(store.uri, len(todo))
-    chosen = choices(plan, wishes_of(plan.spec.resources), store, todo, workers)
+
+    def say(line: str) -> None:
+        print(f"{plan.spec.name}: {line}", file=out, flush=True)
+
+    chosen = choices(plan, wishes_of(plan.spec.resources), store, todo, workers, say)
     packs = form_packs(plan, {shape: choice.most for shape, choice in chosen.items()})
     ways = {shape: choice.way for shape, choice in chosen.items()}
     store.forget(remains.again)
