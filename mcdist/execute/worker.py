@@ -220,6 +220,7 @@ def task_row(job: Job, task_id: str, spec: str, inputs: Sequence[str]) -> dict[s
         "attempts": job.attempt,
         "pack_id": job.pack_id,
         "pack_size": len(job.ids),
+        "way": str(job.way),
         "host": platform.node(),
         "mcdist_version": __version__,
         "torch_version": torch.__version__,

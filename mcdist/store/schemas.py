@@ -102,6 +102,9 @@ _TABLES = (
             Column("host", STR, "machine that did the work"),
             Column("device", STR, "device that did the work"),
             Column("pack_size", INT, "tasks in that pack"),
+            Column(
+                "way", STR, "how the pack was computed: plain, or of compiled, graphed, channels_last those that were"
+            ),
             Column("wall_s", REAL, "the pack's wall time divided by its tasks", "s"),
             Column("started_at", pa.timestamp("us", tz="UTC"), "when the pack was started"),
             Column("mcdist_version", STR, "version of mcdist"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -28,6 +28,10 @@ class Way:
     compiled: bool = False
     graphed: bool = False
     channels_last: bool = False
+
+    def __str__(self) -> str:
+        """The names of what is not plain."""
+        return ", ".join(name for name, used in asdict(self).items() if used) or "plain"
 
 
 @dataclass(frozen=True)
