@@ -31,8 +31,10 @@ class Programs:
         def make(
             name: str, follow: Callable[[], Trace], held: Sequence[Tensor], varying: Sequence[Tensor]
         ) -> Program | None:
-            if not (way.compiled or held):
-                return None  # a graph of launches needs tensors that stay where they are
+            # a graph of launches is of a GPU, and needs tensors that stay where they are
+            graphed = way.graphed and bool(held) and held[0].device.type == "cuda"
+            if not (way.compiled or graphed):
+                return None
             inputs = [*held, *varying]
             kinds = [(tuple(t.shape), t.stride(), t.dtype) for t in inputs]
             key = f"{shape} {name} {way.compiled} {kinds}"
@@ -46,7 +48,7 @@ class Programs:
             def program(*tensors: Tensor) -> Sequence[Tensor]:
                 return run(*tensors, *captured)
 
-            return CudaGraph(program, held, varying) if way.graphed and held else program
+            return CudaGraph(program, held, varying) if graphed else program
 
         return make
 

@@ -101,7 +101,7 @@ class TrialProbe:
         return self._device.type == "cuda"
 
     def compiling(self, K: int, way: Way) -> float:
-        """See `Probe`: from the size of the programs that would be made."""
+        """See `Probe`: from the size of the programs that would be made; for ever where none can be."""
         wanted: list[float] = []
 
         def count(name: str, follow: Callable[[], Trace], held: Sequence[Tensor], varying: Sequence[Tensor]) -> None:
@@ -114,7 +114,7 @@ class TrialProbe:
             wanted.append(_READY_S if there else _COMPILE_S + _COMPILE_PER_NODE_S * len(traced.graph.graph.nodes))
 
         self._set_up(K, self._bench(way, count))
-        return sum(wanted)
+        return sum(wanted) if wanted else math.inf
 
     def _set_up(self, K: int, bench: Bench) -> Trial | None:
         rehearse = self._kind.rehearse

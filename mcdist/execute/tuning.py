@@ -47,7 +47,7 @@ class Probe(Protocol):
         """Whether the device has graphs of launches (CUDA)."""
 
     def compiling(self, K: int, way: Way) -> float:
-        """Seconds that compiling would take; little where that was done before."""
+        """Seconds that compiling would take; little where that was done before, for ever where nothing can be."""
 
 
 def choose(probe: Probe, wishes: Wishes) -> Choice:
@@ -77,7 +77,7 @@ def choose(probe: Probe, wishes: Wishes) -> Choice:
         most = _one_by_one(one, half)
     else:
         most = _even(_best_pack(probe, plain, one, half, measured), probe.tasks)
-    return Choice(most, _faster_way(probe, wishes, most, plain, way, measured), measured)
+    return Choice(most, _faster_way(probe, wishes, most, way, measured), measured)
 
 
 def by_rule(wishes: Wishes, tasks: int) -> Choice:
@@ -131,14 +131,17 @@ def _even(most: int, tasks: int) -> int:
     return most
 
 
-def _faster_way(probe: Probe, wishes: Wishes, most: int, plain: Way, way: Way, measured: dict[str, Any]) -> Way:
-    """Graphs of launches, and compiled steps, where they pay."""
+def _faster_way(probe: Probe, wishes: Wishes, most: int, way: Way, measured: dict[str, Any]) -> Way:
+    """Graphs of launches, and compiled steps, where they pay beside what was asked for."""
+    graphs_open = wishes.graphed == "auto" and probe.graphs()
+    if not graphs_open and wishes.compiled != "auto":
+        return way
     try:
-        now = probe.seconds(most, plain)
+        now = probe.seconds(most, way)
         if now is None:
             return way
-        if wishes.graphed == "auto" and probe.graphs():
-            other = probe.seconds(most, replace(plain, graphed=True))
+        if graphs_open:
+            other = probe.seconds(most, replace(way, graphed=True))
             measured["seconds_graphed"] = _finite(other)
             if other is not None and other < _GAIN * now:
                 now, way = other, replace(way, graphed=True)
@@ -149,7 +152,7 @@ def _faster_way(probe: Probe, wishes: Wishes, most: int, plain: Way, way: Way, m
                 measured["seconds_compiled"] = _finite(other)
                 if other is not None and other < _GAIN * now:
                     way = replace(way, compiled=True)
-        measured["seconds_packed"] = now
+        measured["seconds_packed"] = _finite(now)
     except OutOfMemory:  # a pack that was asked for; it will be halved when it is done
         measured["too_large"] = most
     return way

@@ -30,10 +30,13 @@ class SumProgram:
     def __init__(self, module: StackedModule, judge: Judge, parts: Mapping[str, Part], most: int) -> None:
         self._module, self._judge = module, judge
         self.batch = even_batch([len(part) for part in parts.values()], most)
-        self._programs: dict[int, Program | None] = {}
+        self._accelerate: Accelerate | None = None
+        self._programs: dict[int, Program | None] = {}  # what that one made, by number of points
 
     def prepare(self, points: Points, part: Part, accelerate: Accelerate) -> int:
         """Make the program for such points; how many go together, 0 where no program can be made."""
+        if accelerate is not self._accelerate:  # another one may make what this one could not, and the other way round
+            self._accelerate, self._programs = accelerate, {}
         size = 1 if self._module.pointwise else min(len(points), _TOGETHER)
         if size not in self._programs:
             args = (points[:size].theta, points[:size].buffers, *next(part.padded(self.batch)))
