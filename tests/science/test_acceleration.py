@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 import torch
+from support.tracing import AsTraced, refuse
 from torch import Tensor, nn
 
 from mcdist.science.motion import CurveBends, FreePoints, Motion
@@ -13,7 +14,7 @@ from mcdist.science.optimizers import AdamW, Optimizer, Sgd, per_point
 from mcdist.science.paths import FAMILIES, on_chord
 from mcdist.science.points import Points
 from mcdist.science.schedules import Cosine
-from mcdist.science.tracing import Program, Trace, tensors_in, trace
+from mcdist.science.tracing import tensors_in, trace
 from mcdist.science.training import Recipe, Trained, train
 
 from .examples import convolved, dropped, noise, normed, plain, problem, starts
@@ -22,31 +23,6 @@ from .examples import convolved, dropped, noise, normed, plain, problem, starts
 CLOSE = 1e-12
 
 Make = Callable[[], nn.Module]
-
-
-class AsTraced:
-    """Runs the traces themselves, and counts what it was asked for."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.calls = 0
-
-    def __call__(
-        self, name: str, follow: Callable[[], Trace], held: Sequence[Tensor], varying: Sequence[Tensor]
-    ) -> Program:
-        self.names.append(name)
-        traced = follow()
-
-        def run(*tensors: Tensor) -> Sequence[Tensor]:
-            self.calls += 1
-            outputs: Sequence[Tensor] = traced.graph(*tensors, *traced.captured)
-            return outputs
-
-        return run
-
-
-def refuse(*_: object) -> None:
-    """Makes no program of anything."""
 
 
 def sgd(K: int) -> Optimizer:
