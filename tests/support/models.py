@@ -43,6 +43,14 @@ class KillsItsWorkerAlways(Mine):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class RaisesInTraining(Mine):
+    """Gives up in every training step of more than two examples."""
+
+    def fate(self, x: Tensor) -> None:
+        if self.training and x.shape[-2] > 2:
+            raise ArithmeticError("enough of this")
+
+
 class DependsOnData(Mine):
     """A branch on a number that torch.func cannot see through."""
 
