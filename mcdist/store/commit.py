@@ -54,70 +54,84 @@ def commit(files: Files, pack: PackResult) -> None:
     _check(pack, tasks, new)
 
     ids = tasks["task_id"].to_pylist()
-    before = written(files, "tasks", pack.pack_id)
-    done = set(before.filter(pc.equal(before["status"], "done"))["task_id"].to_pylist()) if len(before) else set()
-    now = [task_id for task_id in ids if task_id not in done]
-    if not now:
-        return
-    stay = _of(before, now, invert=True)
-    if len(stay) < len(before):  # a failure that is tried again must not stand beside rows of the new attempt
-        _put(files, "tasks", pack.pack_id, [stay], ids)
+    before = _read(files, "tasks", pack.pack_id)
+    if before is None:
+        now, stay = ids, None
+    else:
+        done = set(before.filter(pc.equal(before["status"], "done"))["task_id"].to_pylist())
+        now = [task_id for task_id in ids if task_id not in done]
+        if not now:
+            return
+        stay = _of(before, now, invert=True)
+        if len(stay) < len(before):  # a failure that is tried again must not stand beside rows of the new attempt
+            _put(files, "tasks", pack.pack_id, _joined("tasks", [stay, tasks.slice(0, 0)], ids))
+        new = {name: _of(rows, now) for name, rows in new.items()}
+        tasks = _of(tasks, now)
     for task_id in now:
         if task_id in pack.tensors:
             weights.save(files, task_id, pack.tensors[task_id], pack.metadata.get(task_id))
     for name in ROW_TABLES:
-        parts = [_of(new[name], now) if done else new[name]] if name in new else []
-        if len(stay):
-            parts.insert(0, _of(written(files, name, pack.pack_id), now, invert=True))
-        _put(files, name, pack.pack_id, parts, ids)
-    _put(files, "tasks", pack.pack_id, [stay, _of(tasks, now) if done else tasks], ids)
+        parts = [new[name]] if name in new else []
+        if stay is not None and len(stay) and (left := _read(files, name, pack.pack_id)) is not None:
+            parts = [_of(left, now, invert=True), *(parts or [schema_of(name).empty_table()])]
+        _put(files, name, pack.pack_id, _joined(name, parts, ids))
+    _put(files, "tasks", pack.pack_id, _joined("tasks", [tasks] if stay is None else [stay, tasks], ids))
 
 
 def written(files: Files, table: str, pack_id: str) -> pa.Table:
     """The rows in the pack's file of a table, none if it has no such file."""
+    rows = _read(files, table, pack_id)
+    return schema_of(table).empty_table() if rows is None else rows
+
+
+def _read(files: Files, table: str, pack_id: str) -> pa.Table | None:
+    """See `written`; None if there is no such file."""
     name = row_file(table, pack_id)
     try:
         return from_parquet(files.read(name), f"{files.uri}/{name}")
     except FileNotFoundError:
-        return schema_of(table).empty_table()
+        return None
 
 
 def _of(rows: pa.Table, task_ids: Sequence[str], *, invert: bool = False) -> pa.Table:
-    if not len(rows):
-        return rows
     mask = pc.is_in(rows["task_id"], pa.array(task_ids, pa.string()))
     return rows.filter(pc.invert(mask) if invert else mask)
 
 
-def _put(files: Files, table: str, pack_id: str, parts: Sequence[pa.Table], ids: Sequence[str]) -> None:
+def _joined(table: str, parts: Sequence[pa.Table], ids: Sequence[str]) -> pa.Table | None:
+    """All the rows, in the order of the pack's tasks: as if all had been written at once. None where there are none.
+
+    parts: one as this version writes it, or several, some of which may be of an earlier one, without some columns.
+    """
+    if not any(len(part) for part in parts):
+        return None
+    rows = parts[0]
+    if len(parts) > 1:
+        schema = schema_of(table)
+        rows = pa.concat_tables([schema.empty_table(), *parts], promote_options="default")
+        rows = rows.replace_schema_metadata(schema.metadata)
+    if len(rows) == 1:
+        return rows
+    places = pc.fill_null(pc.index_in(rows["task_id"], pa.array(ids, pa.string())), len(ids)).to_numpy()
+    in_order = bool((places[1:] >= places[:-1]).all())
+    return rows if in_order else rows.take(pa.array(places.argsort(kind="stable")))
+
+
+def _put(files: Files, table: str, pack_id: str, rows: pa.Table | None) -> None:
     """Make the pack's file of a table hold these rows; without rows there is no file."""
-    filled = [part for part in parts if len(part)]
-    if filled:
-        files.write(row_file(table, pack_id), _parquet(_joined(table, filled, ids)))
+    if rows is not None:
+        files.write(row_file(table, pack_id), _parquet(rows))
     else:
         files.delete(row_file(table, pack_id))
 
 
 def _parquet(rows: pa.Table) -> bytes:
-    """The bytes of a pack's file. Not by `to_parquet`: of a millisecond that a small file takes with zstd, half is
-    spent on setting that up column by column, and it saves a few per cent; a compaction, of many, uses it.
+    """The bytes of a pack's file. Not by `to_parquet`, as merged files: most of the millisecond that zstd takes for a
+    small one goes into setting it up anew for each column, and it saves a few per cent.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="snappy")
     return bytes(sink.getvalue())
-
-
-def _joined(table: str, parts: Sequence[pa.Table], ids: Sequence[str]) -> pa.Table:
-    """All the rows, in the order of the pack's tasks: as if all had been written at once."""
-    schema = schema_of(table)
-    rows = parts[0]
-    if len(parts) > 1 or not rows.schema.equals(schema, check_metadata=True):
-        rows = pa.concat_tables([schema.empty_table(), *parts], promote_options="default")
-        rows = rows.replace_schema_metadata(schema.metadata)
-    place = {task_id: index for index, task_id in enumerate(ids)}
-    places = [place.get(task_id, len(ids)) for task_id in rows["task_id"].to_pylist()]
-    order = sorted(range(len(places)), key=places.__getitem__)
-    return rows if order == list(range(len(order))) else rows.take(pa.array(order, pa.int64()))
 
 
 def _stamped(pack: PackResult, table: str, rows: Sequence[Row]) -> pa.Table:
