@@ -5,6 +5,7 @@ from __future__ import annotations
 from mcdist.bench.suite import Suite
 from mcdist.bench.suites.curve_step import CURVE_STEP
 from mcdist.bench.suites.gpu import GPU
+from mcdist.bench.suites.machinery import DISPATCH, OVERHEAD
 from mcdist.bench.suites.pack import PACK_COMPILED, PACK_CURVES, PACK_MLP
 from mcdist.bench.suites.plan import PLAN
 from mcdist.bench.suites.profile import PROFILE
@@ -22,6 +23,8 @@ SUITES: dict[str, Suite] = {
     "profile": PROFILE,
     "sweep": SWEEP,
     "scaling": SCALING,
+    "overhead": OVERHEAD,
+    "dispatch": DISPATCH,
     "resume": RESUME,
     "plan": PLAN,
     "gpu": GPU,
