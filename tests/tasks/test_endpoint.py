@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -78,6 +80,50 @@ def test_a_pack_gives_what_each_task_gives_alone(optimizer: str) -> None:
         for name, tensor in alone.results[item.id].tensors.items():
             assert torch.allclose(together.results[item.id].tensors[name], tensor, rtol=0, atol=1e-9), name
         assert_close(together.row(item.id, "endpoints"), alone.row(item.id, "endpoints"), rel=1e-9)
+
+
+MODELS = {
+    "plain": {},
+    "BatchNorm": {"batch_norm": True},
+    "Dropout": {"dropout": 0.3},
+    "BatchNorm and Dropout": {"batch_norm": True, "dropout": 0.3},
+}
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("model", MODELS)
+def test_whatever_tasks_of_a_shape_differ_in_each_is_as_alone(model: str, nesterov: bool) -> None:
+    """Seed, rate, momentum, none at all among them, weight decay; in any company."""
+    args = {"hidden": [12], **MODELS[model]}
+    problem = problem_spec(dtype="float64", model={"name": "mlp", "args": args})
+    scalars = [(0, 0.1, 0.9, 0.0), (5, 0.02, 0.5, 1e-2), (2, 0.05, 0.9 if nesterov else 0.0, 1e-3)]
+    items = [
+        endpoint(problem, seed, lr=lr, momentum=momentum, weight_decay=decay, nesterov=nesterov, epochs=2)
+        for seed, lr, momentum, decay in scalars
+    ]
+    alone = DictBench()
+    for item in items:
+        alone.do("endpoint", [item])
+    for company in (items, items[::-1], items[1:]):
+        together = DictBench()
+        together.do("endpoint", company)
+        for item in company:
+            for name, tensor in alone.results[item.id].tensors.items():
+                assert torch.allclose(together.results[item.id].tensors[name], tensor, rtol=0, atol=1e-9), name
+            assert_close(together.row(item.id, "endpoints"), alone.row(item.id, "endpoints"), rel=1e-9)
+            rows = (bench.results[item.id].rows["history"] for bench in (together, alone))
+            for got, expected in zip(*rows, strict=True):
+                assert_close(got, expected, rel=1e-9)
+
+
+def test_what_was_measured_is_kept_beside_the_weights_to_the_bit() -> None:
+    """So that nobody needs to measure it again."""
+    problem, bench = problem_spec(batch_norm=True), DictBench()
+    bench.do("endpoint", [endpoint(problem, 0), endpoint(problem, 1)])
+    for name in ("end0", "end1"):
+        kept = json.loads(bench.stored(name).about["metrics"])
+        assert list(kept) == [f"{s}_{m}" for s in ("train", "val", "test") for m in ("loss", "error")] + ["l2_norm"]
+        assert {metric: bench.row(name, "endpoints")[metric] for metric in kept} == kept
 
 
 def test_a_diverging_member_fails_alone_with_its_step() -> None:

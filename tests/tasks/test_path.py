@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from support.tracing import AsTraced
 from torch import Tensor
 
 from mcdist.errors import Diverged
 from mcdist.problems.models import build_model
 from mcdist.science.paths import FAMILIES
+from mcdist.science.tracing import Accelerate
 from mcdist.spec.problem import ProblemSpec
 from mcdist.tasks import profile as module
 from mcdist.tasks.path import load_path
@@ -180,6 +183,134 @@ def test_a_pack_gives_what_each_path_gives_alone(batch_norm: bool) -> None:
             assert torch.allclose(together.results[item.id].tensors[name], tensor, rtol=0, atol=1e-9), name
     bends = [together.results[item.id].tensors["point_1.1.weight"] for item in items]
     assert not torch.allclose(bends[0], bends[2]), "another seed is another path"
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "linear"])
+@pytest.mark.parametrize("model", [{"batch_norm": True}, {"batch_norm": True, "dropout": 0.3}], ids=["norm", "dropout"])
+def test_whatever_curves_of_a_shape_differ_in_each_is_as_alone(kind: str, model: dict[str, Any]) -> None:
+    """Pair, seed, rate, momentum, weight decay; every family, several bends and draws, free ends."""
+    problem = problem_spec(dtype="float64", model={"name": "mlp", "args": {"hidden": [12], **model}})
+    ends, together = DictBench(), DictBench()
+    ends.do("endpoint", [endpoint(problem, seed, epochs=1) for seed in range(3)])
+    said = [
+        (("end0", "end1"), 0, {"lr": 0.1}),
+        (("end2", "end1"), 5, {"lr": 0.03, "momentum": 0.5, "weight_decay": 1e-2}),
+        (("end1", "end0"), 0, {"lr": 0.05, "momentum": 0.0}),
+    ]
+    items = [
+        path(problem, f"p{n}", pair, **KINDS[kind] | {"seed": seed, "train": SGD | {"epochs": 2} | train})
+        for n, (pair, seed, train) in enumerate(said)
+    ]
+    together.results = dict(ends.results)
+    together.do("path", items)
+    for item in items:
+        alone = DictBench()
+        alone.results = dict(ends.results)
+        alone.do("path", [item])
+        for name, tensor in alone.results[item.id].tensors.items():
+            assert torch.allclose(together.results[item.id].tensors[name], tensor, rtol=0, atol=1e-9), name
+        for table in ("paths", "history"):
+            rows = (bench.results[item.id].rows[table] for bench in (together, alone))
+            for got, expected in zip(*rows, strict=True):
+                assert_close(got, expected, rel=1e-9)
+
+
+@cache
+def mixed(batch_norm: bool, dtype: str = "float64") -> tuple[DictBench, ProblemSpec]:
+    """Three end points, and between them one path of every kind: of 2, 3 and 4 control points, with free ends too.
+
+    To be left as it is.
+    """
+    bench, problem = DictBench(), problem_spec(batch_norm=batch_norm, dtype=dtype)
+    bench.do("endpoint", [endpoint(problem, seed) for seed in range(3)])
+    for n, (kind, said) in enumerate(KINDS.items()):
+        bench.do("path", [path(problem, kind, (f"end{n % 3}", f"end{(n + 1) % 3}"), **said)])
+    return bench, problem
+
+
+def measured(bench: DictBench, problem: ProblemSpec, *packs: list[str], accelerate: Accelerate | None = None) -> Any:
+    """Rows of the profiles of these paths, in these packs, by path and table."""
+    fresh = DictBench(accelerate)
+    fresh.results = dict(bench.results)
+    for pack in packs:
+        fresh.do("profile", [profile(problem, name) for name in pack])
+    return {name: fresh.results[f"profile of {name}"].rows for pack in packs for name in pack}
+
+
+def assert_same_rows(got: Any, expected: Any, rel: float) -> None:
+    assert got.keys() == expected.keys()
+    for name, tables in expected.items():
+        for table, rows in tables.items():
+            for one, other in zip(got[name][table], rows, strict=True):
+                assert_close(one, other, rel)
+
+
+@both
+def test_profiles_of_different_paths_in_a_pack_are_each_as_alone(batch_norm: bool) -> None:
+    """They are one row of points, of which each path has its own number: ends that it moved are measured, others not.
+
+    Errors are counts: a prediction on the edge between two classes could jump; here none does.
+    """
+    bench, problem = mixed(batch_norm)
+    names = list(KINDS)
+    alone = measured(bench, problem, *[[name] for name in names])
+    for packs in ([names], [names[::-1]], [names[3:], names[:3]]):
+        assert_same_rows(measured(bench, problem, *packs), alone, rel=1e-9)
+    points = alone["linear"]["path_points"], alone["bezier"]["path_points"]
+    assert points[0][5]["train_loss"] != pytest.approx(points[1][5]["train_loss"], rel=1e-3)
+
+
+@both
+def test_profiles_by_programs_are_the_plain_ones(batch_norm: bool) -> None:
+    bench, problem = mixed(batch_norm)
+    graphs = AsTraced()
+    got = measured(bench, problem, list(KINDS), accelerate=graphs)
+    assert sorted(set(graphs.names)) == (["statistics", "sums"] if batch_norm else ["sums"])
+    assert_same_rows(got, measured(bench, problem, list(KINDS)), rel=1e-9)
+
+
+@both
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_ends_that_a_path_has_not_moved_have_the_end_points_numbers_to_the_bit(batch_norm: bool, dtype: str) -> None:
+    """In every pack: they were measured once, when they were trained."""
+    bench, problem = mixed(batch_norm, dtype)
+    found = measured(bench, problem, list(KINDS))
+    for name, tables in found.items():
+        about = bench.row(name, "paths")
+        for row, end in ((tables["path_points"][0], "endpoint_a"), (tables["path_points"][-1], "endpoint_b")):
+            expected = bench.row(about[end], "endpoints")
+            same = {metric: row[metric] == expected[metric] for metric in (*METRICS, "l2_norm")}
+            assert all(same.values()) == (name != "free"), (name, same)
+
+
+@both
+def test_a_path_of_an_older_store_is_profiled_with_the_same_numbers(batch_norm: bool) -> None:
+    """It says nothing of what its ends were measured to be: they are measured again, also beside paths that do."""
+    bench, problem = mixed(batch_norm)
+    names = list(KINDS)
+    expected = measured(bench, problem, names)
+    for unknown in ({"metrics_a", "metrics_b"}, {"metrics_b"}):
+        older = DictBench()
+        older.results = dict(bench.results)
+        for name in ("linear", "bezier2"):
+            made = bench.results[name]
+            about = {key: text for key, text in made.about.items() if key not in unknown}
+            older.results[name] = Result(made.rows, made.tensors, about)
+            assert about.keys() < made.about.keys()
+        assert_same_rows(measured(older, problem, names), expected, rel=1e-9)
+
+
+def test_a_path_between_end_points_of_an_older_store_measures_its_ends() -> None:
+    """Their numbers are not beside their weights, and so not beside the path's."""
+    bench, problem = mixed(True)
+    expected = measured(bench, problem, ["linear"])
+    older = DictBench()
+    older.results = dict(bench.results)
+    made = bench.results["end0"]
+    older.results["end0"] = Result(made.rows, made.tensors, {"kind": "endpoint"})
+    older.do("path", [path(problem, "linear", ("end0", "end1"), kind="linear")])
+    assert older.results["linear"].about.keys() == {"kind", "path"}
+    assert_same_rows(measured(older, problem, ["linear"]), expected, rel=1e-9)
 
 
 def test_a_diverging_path_fails_alone() -> None:
