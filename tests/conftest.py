@@ -12,6 +12,9 @@ from hypothesis import settings
 settings.register_profile("deterministic", derandomize=True, deadline=None)  # machines that run tests are busy
 settings.load_profile("deterministic")
 
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # what is small is no faster with more, and waits for them where others work
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.pop("RAY_ADDRESS", None)

@@ -78,7 +78,7 @@ def _message(details: list[ErrorDetails], keys: Keys) -> str:
         return "is missing"
     allowed = " or ".join(dict.fromkeys(_allowed(d, keys) for d in details)).replace(" or must be ", " or ")
     got = first["input"]
-    near = difflib.get_close_matches(str(got), re.findall(r"'([^']+)'", allowed), n=1)
+    near = difflib.get_close_matches(got, re.findall(r"'([^']+)'", allowed), n=1) if isinstance(got, str) else []
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"{allowed}; got {shown(got)}{hint}"
 

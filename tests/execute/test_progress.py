@@ -49,3 +49,35 @@ def test_plain_lines_now_and_then_where_there_is_no_terminal(monkeypatch: pytest
     for now[0] in range(25):
         progress.tick()
     assert out.getvalue() == "endpoint 0/2\n" * 2
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("out", [io.StringIO, Terminal], ids=["plain lines", "a terminal"])
+def test_a_note_is_a_line_that_stays_and_is_said_once(out: type[io.StringIO], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many workers have the same to say, pack after pack. What looks like markup is text."""
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    screen = out()
+    progress = ProgressDisplay({"endpoint": 2}, {}, {"e1": "endpoint", "e2": "endpoint"}, COSTS, 1, screen)
+    for note in (
+        "not compiled: [Errno 2] g++",
+        "not compiled: [Errno 2] g++",
+        "[bold]another",
+        "not compiled: [Errno 2] g++",
+    ):
+        progress.say(note)
+        progress.tick()
+    progress.close()
+    said = screen.getvalue()
+    assert said.count("note: not compiled: [Errno 2] g++\n") == 1
+    assert said.count("note: [bold]another\n") == 1
+    assert said.count("note: ") == 2
+
+
+def test_notes_are_no_part_of_the_counts(progress: ProgressDisplay) -> None:
+    before = progress.describe()
+    progress.say("something")
+    assert progress.describe() == before
