@@ -123,7 +123,7 @@ class Setting:
         return total
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=3),
     most=st.integers(1, 50),

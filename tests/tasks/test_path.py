@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from functools import cache
 from typing import Any
@@ -281,6 +282,25 @@ def test_ends_that_a_path_has_not_moved_have_the_end_points_numbers_to_the_bit(b
             expected = bench.row(about[end], "endpoints")
             same = {metric: row[metric] == expected[metric] for metric in (*METRICS, "l2_norm")}
             assert all(same.values()) == (name != "free"), (name, same)
+
+
+def test_ends_that_were_measured_are_not_measured_again() -> None:
+    """What is kept of them is what stands in the profile, and in its barriers."""
+    bench, problem = mixed(True)
+    told = DictBench()
+    told.results = dict(bench.results)
+    for name in KINDS:
+        made, metrics = bench.results[name], bench.stored("end0").about["metrics"]
+        a, b = ({metric: n + i / 8 for i, metric in enumerate(json.loads(metrics))} for n in (100, 200))
+        said = {} if name == "free" else {"metrics_a": json.dumps(a), "metrics_b": json.dumps(b)}
+        told.results[name] = Result(made.rows, made.tensors, {**made.about, **said})
+    for name, tables in measured(told, problem, list(KINDS)).items():
+        first, *inner, last = tables["path_points"]
+        for metric in (*METRICS, "l2_norm"):
+            assert (first[metric] == a[metric]) == (last[metric] == b[metric]) == (name != "free")
+            assert all(row[metric] < 100 for row in inner)
+        for row in tables["barriers"]:
+            assert (row["value_a"] == a[row["metric"]]) == (row["max"] == b[row["metric"]]) == (name != "free")
 
 
 @both
