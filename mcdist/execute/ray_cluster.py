@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import ray
 
 from mcdist.errors import RequestError
 from mcdist.execute.executor import ExecutorError
+from mcdist.execute.memory import ONE_ARENA
 from mcdist.spec.sections import ResourcesSpec
 
 __all__ = ["check_feasible", "connect", "gpus_per_worker", "room"]
@@ -24,12 +27,26 @@ def connect(address: str | None) -> bool:
             _check_reachable(address)
             ray.init(address=address, log_to_driver=False)
             return False
-        ray.init(address="local", include_dashboard=False, log_to_driver=False)
+        # the workers of a Ray of our own inherit this; asked for by a runtime_env they could not be those started ahead
+        with _environment(ONE_ARENA):
+            ray.init(address="local", include_dashboard=False, log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise RequestError(f"cannot connect to Ray at {address or 'this machine'}: {error}") from error
     except Exception as error:  # Ray raises plain ones when its own processes die while they start
         raise ExecutorError(f"Ray does not start: {error}") from error
     return True
+
+
+@contextmanager
+def _environment(more: Mapping[str, str]) -> Iterator[None]:
+    """More variables for the processes that are started within; what is set already counts more."""
+    added = {name: text for name, text in more.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _check_reachable(address: str) -> None:

@@ -125,7 +125,7 @@ class RayExecutor(Executor):
             num_gpus=self._gpus,
             max_restarts=0,
             max_concurrency=_CALLS,
-            runtime_env={"env_vars": ONE_ARENA},
+            runtime_env={} if self._owns_ray else {"env_vars": ONE_ARENA},
         )
         actor = options.remote(self._store, self._resources.threads, self._gpus > 0, self._data)
         self._starting[actor.ready.remote()] = actor

@@ -7,6 +7,7 @@ store.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -44,7 +45,7 @@ class Table:
     columns: tuple[Column, ...]
     keys: tuple[Column, ...] = (TASK_ID, PACK_ID)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema, the keys first, documentation and units as field metadata."""
         fields = [
