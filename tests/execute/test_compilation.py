@@ -201,7 +201,7 @@ from mcdist.science.tracing import trace
 def make(traced, inputs, file):
     with open(sys.argv[2], "a") as log:
         log.write("made\\n")
-    time.sleep(1.0)
+    time.sleep(0.5)
     file.write_text("library")
 
 compilation._make, compilation._load = make, lambda file: file.read_text
