@@ -67,7 +67,8 @@ def _scaled(norm: Norm, inputs: Tensor) -> Tensor:
         batch_mean = inputs.mean(over)
         inputs = inputs - batch_mean.view(along)  # twice through the data, but far faster here than var_mean
         batch_var = inputs.square().mean(over)
-        share = 0.1 if norm.momentum is None else norm.momentum
+        share = norm.momentum
+        assert share is not None, "the statistics of a stack are collected by `reestimate`, which sets it"
         mean.mul_(1 - share).add_(batch_mean * share)
         var.mul_(1 - share).add_(batch_var * (examples / (examples - 1)) * share)
         if norm.num_batches_tracked is not None:

@@ -25,7 +25,10 @@ _LOOK_EVERY = 16  # epochs between looks at the device
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; `lr` and `weight_decay` may differ between the K points."""
+    """How to train; `lr` and `weight_decay` may differ between the K points.
+
+    rates: the K base rates for the record, where `lr` is a tensor of less precision.
+    """
 
     epochs: int
     batch_size: int
@@ -34,6 +37,7 @@ class Recipe:
     weight_decay: PerPoint
     schedule: Schedule
     precision: torch.dtype | None = None
+    rates: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ def train(
     record = _Record(problem, sizes, K)
     fast: Step | None = None
     for epoch in range(recipe.epochs):
-        lr = recipe.lr * recipe.schedule.at(epoch, recipe.epochs)
+        multiplier = recipe.schedule.at(epoch, recipe.epochs)
+        lr = recipe.lr * multiplier
         motion.begin_epoch(epoch, len(sizes))
         for step, batch in enumerate(problem.batches(streams, epoch, recipe.batch_size)):
             where = motion.where(step)
@@ -81,7 +86,8 @@ def train(
             # what was traced has the shape of the first minibatch; a shorter last one goes the plain way
             take = fast if fast is not None and sizes[step] == sizes[0] else update
             record.note(step, take(batch, where, lr))
-        if record.end_epoch(epoch, _numbers(lr, K)):
+        rates = _numbers(lr, K) if recipe.rates is None else [rate * multiplier for rate in recipe.rates]
+        if record.end_epoch(epoch, rates):
             break
     # the last step's harm is seen by no loss
     return record.finish(motion.state.isfinite().flatten(1).all(1))

@@ -40,6 +40,7 @@ def recipe(specs: Sequence[TrainSpec], like: Tensor, *, tensors: bool = False) -
         weight_decay=scalars(s.weight_decay for s in specs) if decays else 0.0,
         schedule=SCHEDULES[first.schedule.kind](**first.schedule.options()),
         precision=torch.bfloat16 if first.precision == "bfloat16" else None,
+        rates=tuple(s.lr for s in specs),
     )
 
 

@@ -30,7 +30,7 @@ def test_rows_fit_their_tables(batch_norm: bool) -> None:
     assert row["n_params"] == 64 * 12 + 12 + 12 * 10 + 10 + (24 if batch_norm else 0)
     history = bench.results["end1"].rows["history"]
     assert [h["epoch"] for h in history] == [1, 2, 3]
-    assert [h["lr"] for h in history] == pytest.approx([0.05, 0.0375, 0.0125], rel=1e-6)
+    assert [h["lr"] for h in history] == pytest.approx([0.05, 0.0375, 0.0125], rel=1e-14)
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 
