@@ -137,7 +137,9 @@ class Worker:
             return choose(probe, tuning.wishes)
         except OutOfMemory:
             return by_rule(tuning.wishes, 1)
-        except Exception:
+        except Exception as error:  # most likely the tasks' own, which they will fail with; it must not be lost if not
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            self._compiler.notes.append(f"{tuning.kind}: could not be tried, packed by rule: {reason}")
             return by_rule(tuning.wishes, tuning.tasks)
 
     def _outcomes(self, kind: str, items: Sequence[Item], bench: Bench) -> Sequence[Outcome | Failure] | Failure:

@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-__all__ = ["OPTIMIZERS", "Adam", "AdamW", "Optimizer", "PerPoint", "Sgd", "per_point"]
+__all__ = ["OPTIMIZERS", "Adam", "AdamW", "Optimizer", "PerPoint", "Sgd", "add_scaled", "per_point"]
 
 PerPoint = float | Tensor
 """One number for all K points, or K of them as [K, 1, 1]."""
@@ -27,7 +27,7 @@ def per_point(values: Sequence[float], like: Tensor, *, always: bool = False) ->
     return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None, None]
 
 
-def _add_scaled(target: Tensor, vector: Tensor, scale: PerPoint) -> None:
+def add_scaled(target: Tensor, vector: Tensor, scale: PerPoint) -> None:
     """target += scale * vector, in place."""
     if isinstance(scale, Tensor):
         target.addcmul_(vector, scale.to(target.dtype))
@@ -88,7 +88,7 @@ class Sgd(Optimizer):
             direction = self.memory["velocity"].mul_(momentum).add_(grad)
             if self.nesterov:
                 direction = grad + momentum * direction
-        _add_scaled(state, direction, -lr)
+        add_scaled(state, direction, -lr)
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Adam(Optimizer):
         m.lerp_(grad, 1.0 - b1)
         v.mul_(b2).addcmul_(grad, grad, value=1.0 - b2)
         scale = (v.sqrt() / (1.0 - b2**steps).sqrt()).add_(self.eps)
-        _add_scaled(state, m / scale, -lr / (1.0 - b1**steps))
+        add_scaled(state, m / scale, -lr / (1.0 - b1**steps))
 
 
 @dataclass

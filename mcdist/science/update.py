@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mcdist.science.motion import Motion
-from mcdist.science.optimizers import Optimizer, PerPoint
+from mcdist.science.optimizers import Optimizer, PerPoint, add_scaled
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem, gradient
 
@@ -92,7 +92,7 @@ class Update:
             if decays and self.optimizer.decoupled:
                 decayed.append(motion.pull(at, points.theta))
             elif decays:
-                _add_scaled(grad, points.theta, _column(decay))
+                add_scaled(grad, points.theta, _column(decay))
             losses.append(loss)
             errors.append(error)
             pulls.append(motion.pull(at, grad))
@@ -104,13 +104,6 @@ class Update:
 
 def _mean(terms: list[Tensor]) -> Tensor:
     return terms[0] if len(terms) == 1 else torch.stack(terms).mean(0)
-
-
-def _add_scaled(target: Tensor, vector: Tensor, scale: PerPoint) -> None:
-    if isinstance(scale, Tensor):
-        target.addcmul_(vector, scale)
-    else:
-        target.add_(vector, alpha=scale)
 
 
 def _column(value: PerPoint) -> PerPoint:

@@ -363,6 +363,8 @@ def test_tasks_that_raise_in_the_trial_are_packed_by_rule_and_fail_when_done(
     assert worker.tune(asked) == by_rule(OPEN, 40)
     report = worker.compute(Job("pack", "endpoint", ("e",), asked.specs[:1], ((),), 1)).report
     assert report.verdicts["e"].error_kind == "raised"
+    (note,) = report.notes
+    assert note.startswith("endpoint: could not be tried, packed by rule: ")
 
 
 def test_one_task_that_does_not_fit_goes_alone(
