@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcdist.errors import McdistError
+from mcdist.execute.room import bytes_said
 
 __all__ = ["Finished", "peak_bytes", "resident_bytes", "run_python"]
 
 _GRACE_S = 30.0
+_STATUS = "/proc/self/status"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def _tail(text: str) -> str:
 
 def resident_bytes() -> int:
     """Memory of this process that is in RAM now; 0 where the system does not say."""
-    return _status("VmRSS") or 0
+    return bytes_said(_STATUS, "VmRSS")
 
 
 def peak_bytes() -> int:
@@ -73,15 +75,4 @@ def peak_bytes() -> int:
     Not `getrusage` where /proc is there: after a fork that begins with the parent's peak.
     """
     scale = 1 if sys.platform == "darwin" else 1024
-    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-
-
-def _status(key: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        if line.startswith(f"{key}:"):
-            return int(line.split()[1]) * 1024
-    return None
+    return bytes_said(_STATUS, "VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
