@@ -177,12 +177,16 @@ class Classification(Problem):
         ]
         return Points.stack(settled) if len(settled) > 1 else settled[0]
 
-    def evaluate(self, points: Points, accelerate: Accelerate | None = None) -> dict[str, Tensor]:
+    def evaluate(
+        self, points: Points, accelerate: Accelerate | None = None, splits: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
         """See `Problem`: {train,val,test}_{loss,error} over whole splits, and l2_norm of the parameters."""
         self.module.switch("eval")
         size = self._prepare(points, accelerate)
         metrics: dict[str, Tensor] = {}
         for name, part in self._parts.items():
+            if splits is not None and name not in splits:
+                continue
             sums = self._program.sums(points, part, size) if size else self._plain_sums(points, part)
             metrics[f"{name}_loss"], metrics[f"{name}_error"] = (sums / len(part)).cpu()
         return metrics | {"l2_norm": points.theta.double().norm(dim=1).cpu()}

@@ -67,8 +67,13 @@ class Problem(ABC):
         """The same parameters with the buffers that belong to them (BatchNorm statistics re-estimated)."""
 
     @abstractmethod
-    def evaluate(self, points: Points, accelerate: Accelerate | None = None) -> dict[str, Tensor]:
-        """Metrics of settled points by column name, each [K], float64, on the CPU: `train_loss`, ..."""
+    def evaluate(
+        self, points: Points, accelerate: Accelerate | None = None, splits: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Metrics of settled points by column name, each [K], float64, on the CPU: `train_loss`, ...
+
+        splits: those on which to judge ("train", "val", "test"); all that there are if not said.
+        """
 
     @abstractmethod
     def glimpse(self, points: Points, accelerate: Accelerate | None = None) -> float:

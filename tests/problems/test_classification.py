@@ -292,3 +292,12 @@ def test_the_data_sets_arrays_are_copied() -> None:
     next(of.batches(STREAMS, 0, 8)).inputs.fill_(0.0)
     of._parts["train"].stored.fill_(0.0)
     assert np.array_equal(data.train.inputs, before)
+
+
+def test_evaluation_on_some_splits_alone() -> None:
+    of = problem()
+    points = of.settle(points_of(of))
+    everything = of.evaluate(points)
+    some = of.evaluate(points, splits=("train",))
+    assert set(some) == {"train_loss", "train_error", "l2_norm"}
+    assert all(torch.equal(values, everything[name]) for name, values in some.items())

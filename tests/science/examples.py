@@ -97,7 +97,9 @@ class Quadratic(Problem):
     def settle(self, points: Points, accelerate: Accelerate | None = None) -> Points:
         return points
 
-    def evaluate(self, points: Points, accelerate: Accelerate | None = None) -> dict[str, Tensor]:
+    def evaluate(
+        self, points: Points, accelerate: Accelerate | None = None, splits: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
         return {"train_loss": self.loss(points, None)[0]}
 
     def glimpse(self, points: Points, accelerate: Accelerate | None = None) -> float:
