@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from mcdist.spec.tasks import EndpointTask, PathTask, PauseTask, ProfileTask, TaskSpec
+from mcdist.spec.paths import NebSpec
+from mcdist.spec.tasks import (
+    AlignTask,
+    CurvatureTask,
+    EndpointTask,
+    FinetuneTask,
+    JoinTask,
+    PathTask,
+    PauseTask,
+    PlaneTask,
+    ProblemTask,
+    ProfileTask,
+    TaskSpec,
+)
 from mcdist.spec.training import TrainSpec
 
 __all__ = ["ProblemSize", "task_cost"]
+
+_STEP = 3.0  # forward, and backward at twice that
+_PRODUCT = 6.0  # of the Hessian with a vector
+_PRODUCTS = 30  # until an eigenvalue has settled
+_NEB_STEPS = {"long": 18_000, "short": 14_000}
 
 
 @dataclass(frozen=True)
@@ -19,22 +39,75 @@ class ProblemSize:
 
 
 def task_cost(spec: TaskSpec, size: ProblemSize) -> float:
-    """Forward passes of one example; a training step counts three for each (forward, and backward at twice that).
+    """Forward passes of one example; a training step counts three for each.
 
     A point of a profile counts the examples it is evaluated on and those of the BatchNorm pass before it. A pause,
     which passes nothing, counts its seconds.
     """
-    if isinstance(spec, EndpointTask):
-        return _training(spec.train, size) + size.evaluated
-    if isinstance(spec, PathTask):
-        return 0.0 if spec.path.train is None else _training(spec.path.train, size) * spec.path.draws
-    if isinstance(spec, ProfileTask):
-        settled = spec.problem.statistics_size or size.train
-        return float(spec.profile.points * (size.evaluated + settled))
-    if isinstance(spec, PauseTask):
-        return spec.seconds
-    raise TypeError(f"no cost is known for a task of kind {spec.kind!r}")
+    cost: Callable[[Any, ProblemSize], float] | None = _COSTS.get(type(spec))
+    if cost is None:
+        raise TypeError(f"no cost is known for a task of kind {spec.kind!r}")
+    return cost(spec, size)
+
+
+def _endpoint(spec: EndpointTask, size: ProblemSize) -> float:
+    return _training(spec.train, size) + size.evaluated
+
+
+def _finetune(spec: FinetuneTask, size: ProblemSize) -> float:
+    steps = 0.0 if spec.neb is None else _STEP * _neb_steps(spec.neb) * spec.neb.batch_size
+    return steps + (0.0 if spec.train is None else _training(spec.train, size)) + size.evaluated
+
+
+def _align(spec: AlignTask, size: ProblemSize) -> float:
+    return 2.0 * spec.align.samples if spec.align.method == "activations" else 0.0
+
+
+def _path(spec: PathTask, size: ProblemSize) -> float:
+    if spec.path.neb is not None:
+        neb = spec.path.neb
+        pivots = (neb.pivots + neb.most) / 2 + 2
+        return _STEP * _neb_steps(neb) * neb.batch_size * pivots + pivots * neb.dense * size.train
+    return 0.0 if spec.path.train is None else _training(spec.path.train, size) * spec.path.draws
+
+
+def _profile(spec: ProfileTask, size: ProblemSize) -> float:
+    return spec.profile.points * _point(spec, size)
+
+
+def _plane(spec: PlaneTask, size: ProblemSize) -> float:
+    return spec.plane.points**2 * _point(spec, size)
+
+
+def _curvature(spec: CurvatureTask, size: ProblemSize) -> float:
+    wanted, examples = spec.curvature, spec.curvature.samples or size.train
+    points = wanted.points if spec.of == "path" else 1
+    each = examples * _PRODUCT * _PRODUCTS * len(wanted.measures)
+    return points * (each + (spec.problem.statistics_size or size.train))
+
+
+def _point(spec: ProblemTask, size: ProblemSize) -> float:
+    return float(size.evaluated + (spec.problem.statistics_size or size.train))
 
 
 def _training(train: TrainSpec, size: ProblemSize) -> float:
-    return 3.0 * train.epochs * size.train
+    return _STEP * train.epochs * size.train
+
+
+def _neb_steps(neb: NebSpec) -> float:
+    if isinstance(neb.cycles, str):
+        return _NEB_STEPS[neb.cycles] * (neb.scale or 1.0)
+    return float(sum(cycle.steps for cycle in neb.cycles))
+
+
+_COSTS: dict[type[TaskSpec], Callable[[Any, ProblemSize], float]] = {
+    EndpointTask: _endpoint,
+    FinetuneTask: _finetune,
+    AlignTask: _align,
+    PathTask: _path,
+    JoinTask: lambda spec, size: 0.0,
+    ProfileTask: _profile,
+    CurvatureTask: _curvature,
+    PlaneTask: _plane,
+    PauseTask: lambda spec, size: float(spec.seconds),
+}

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mcdist.plan.pairs import choose_pairs
 from mcdist.plan.task import Blueprint, Task
+from mcdist.spec.measures import CurvatureSpec, PlaneSpec
+from mcdist.spec.paths import PathSpec
+from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.sweep import SweepSpec
-from mcdist.spec.tasks import EndpointTask, PathTask, ProfileTask
+from mcdist.spec.tasks import (
+    AlignTask,
+    CurvatureTask,
+    EndpointTask,
+    FinetuneTask,
+    JoinTask,
+    PathTask,
+    PlaneTask,
+    ProfileTask,
+)
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["STRAIGHT", "Plan", "make_plan"]
+
+STRAIGHT = "linear"
+"""The kind of path that has no bends: nothing is trained, and it spans no plane."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +51,145 @@ def make_plan(spec: SweepSpec) -> Plan:
 
 
 def _tasks(spec: SweepSpec) -> Iterator[Task]:
-    """End points first, then paths, then measures: the order in which packs are formed."""
-    paths: list[tuple[Task, list[Blueprint]]] = []
+    """End points first, then what connects them, then measures: the order in which packs are formed."""
+    groups = []
     for problem in spec.problem:
-        measures = [Blueprint(ProfileTask(problem=problem, profile=p)) for p in spec.measure.profile]
-        families = [Blueprint(PathTask(problem=problem, path=p)) for p in spec.paths]
+        families = [_Family(problem, path) for path in spec.paths]
         for setting in spec.endpoints:
             ends = [
                 Blueprint(EndpointTask(problem=problem, train=setting.train, seed=seed)).task()
                 for seed in setting.seeds
             ]
             yield from ends
-            pairs = choose_pairs(spec.pairs, len(ends))
-            for family in families:
-                paths += [(family.task(ends[i].id, ends[j].id), measures) for i, j in pairs]
-    for path, _ in paths:
-        yield path
-    for path, measures in paths:
-        for measure in measures:
-            yield measure.task(path.id)
+            groups.append(_Group(spec, problem, families, ends))
+    for part in ("alignments", "paths", "joins", "controls", "profiles", "planes", "curvatures"):
+        for group in groups:
+            yield from getattr(group, part)
+
+
+class _Family:
+    """What the paths of one setting have in common."""
+
+    def __init__(self, problem: ProblemSpec, path: PathSpec) -> None:
+        self.path = path
+        self._problem = problem
+        self._connect = Blueprint(PathTask(problem=problem, path=path))
+        self._align = Blueprint(AlignTask(problem=problem, align=path.align)) if path.aligned else None
+        trained = path.kind != STRAIGHT
+        how = {"train": path.train, "neb": path.neb, "seed": path.seed}
+        self._finetune = Blueprint(FinetuneTask(problem=problem, **how)) if trained else None
+
+    def alignment(self, a: Task, b: Task) -> list[Task]:
+        """The task that aligns b to a; none where nothing is aligned."""
+        return [] if self._align is None else [self._align.task(a.id, b.id)]
+
+    def between(self, a: Task, b: Task) -> Task:
+        """The path from a to b."""
+        return self._connect.task(a.id, b.id, *(task.id for task in self.alignment(a, b)))
+
+    def controls(self, *ends: Task) -> list[Task]:
+        """The ends trained on as the interior of the path is; none where nothing is trained."""
+        return [] if self._finetune is None else [self._finetune.task(end.id) for end in ends]
+
+    def through(self, legs: Sequence[tuple[Task, Task, bool]]) -> Task:
+        """The path along these legs (a, b, whether walked from b to a)."""
+        spec = JoinTask(problem=self._problem, path=self.path, reversed=tuple(back for _, _, back in legs))
+        walked = [self.between(a, b).id for a, b, _ in legs]
+        aligned = [task.id for a, b, _ in legs for task in self.alignment(a, b)]
+        return Blueprint(spec).task(*walked, *aligned)
+
+
+@dataclass(frozen=True)
+class _Connected:
+    """A path of the plan with the positions of its ends; join: whether it is made of others."""
+
+    family: _Family
+    ends: tuple[int, int]
+    task: Task
+    join: bool = False
+
+
+class _Group:
+    """All tasks of one problem and one way of training end points, part after part."""
+
+    def __init__(
+        self, spec: SweepSpec, problem: ProblemSpec, families: Sequence[_Family], ends: Sequence[Task]
+    ) -> None:
+        self._spec, self._problem, self._families, self._ends = spec, problem, families, ends
+        pairs = choose_pairs(spec.pairs, len(ends))
+        tours = [_legs(tour) for tour in spec.tours]
+        # a leg that is a pair of the sweep is that pair's path, in whichever direction it is walked
+        reached = list(dict.fromkeys([*pairs, *((i, j) for legs in tours for i, j, _ in legs)]))
+        self.alignments = [t for f in families for i, j in reached for t in f.alignment(ends[i], ends[j])]
+        direct = [_Connected(f, (i, j), f.between(ends[i], ends[j])) for f in families for i, j in reached]
+        joined = [
+            _Connected(f, (tour[0], tour[-1]), f.through([(ends[i], ends[j], back) for i, j, back in legs]), join=True)
+            for f in families
+            for tour, legs in zip(spec.tours, tours, strict=True)
+        ]
+        self.paths = [c.task for c in direct]
+        self.joins = [c.task for c in joined]
+        self._connected = [*direct, *joined]
+
+    @property
+    def profiles(self) -> Iterator[Task]:
+        """Every profile of every path."""
+        blueprints = [Blueprint(ProfileTask(problem=self._problem, profile=p)) for p in self._spec.measure.profile]
+        return (blueprint.task(c.task.id) for c in self._connected for blueprint in blueprints)
+
+    @property
+    def controls(self) -> Iterator[Task]:
+        """The ends trained on, for those measures of curvature that want them."""
+        for curvature in self._spec.measure.curvature:
+            for c in self._measured(curvature):
+                if curvature.controls:
+                    yield from c.family.controls(*self._ends_of(c))
+
+    @property
+    def curvatures(self) -> Iterator[Task]:
+        """Curvature along paths, and at end points."""
+        for curvature in self._spec.measure.curvature:
+            if curvature.at == "endpoints":
+                # where t is meant, and how finely, says nothing of an end point
+                bare = curvature.model_copy(update={"points": CurvatureSpec.model_fields["points"].default})
+                at_end = Blueprint(CurvatureTask(problem=self._problem, curvature=bare, of="endpoint"))
+                yield from (at_end.task(end.id) for end in self._ends)
+            along = Blueprint(CurvatureTask(problem=self._problem, curvature=curvature))
+            for c in self._measured(curvature):
+                controls = c.family.controls(*self._ends_of(c)) if curvature.controls else []
+                yield along.task(c.task.id, *(task.id for task in controls))
+
+    @property
+    def planes(self) -> Iterator[Task]:
+        """Planes through end points, and planes of paths."""
+        for plane in self._spec.measure.plane:
+            through = Blueprint(PlaneTask(problem=self._problem, plane=plane, of="endpoints"))
+            for triple in plane.through:
+                yield through.task(*(self._ends[i].id for i in triple))
+            if not plane.through:
+                of_path = Blueprint(PlaneTask(problem=self._problem, plane=plane))
+                yield from (of_path.task(c.task.id) for c in self._spanning(plane))
+
+    def _measured(self, curvature: CurvatureSpec) -> list[_Connected]:
+        wanted = curvature.at == "paths"
+        return [c for c in self._connected if wanted and (not curvature.kinds or c.family.path.kind in curvature.kinds)]
+
+    def _spanning(self, plane: PlaneSpec) -> list[_Connected]:
+        pairs = set(choose_pairs(plane.pairs, len(self._ends)))
+        return [
+            c
+            for c in self._connected
+            if c.ends in pairs
+            and not c.join
+            and c.family.path.kind != STRAIGHT
+            and (not plane.kinds or c.family.path.kind in plane.kinds)
+        ]
+
+    def _ends_of(self, connected: _Connected) -> tuple[Task, Task]:
+        i, j = connected.ends
+        return self._ends[i], self._ends[j]
+
+
+def _legs(tour: Sequence[int]) -> list[tuple[int, int, bool]]:
+    """The legs (i, j, back) of a tour, i < j; back: walked from j to i."""
+    return [(min(i, j), max(i, j), i > j) for i, j in itertools.pairwise(tour)]

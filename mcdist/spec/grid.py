@@ -11,7 +11,14 @@ from mcdist.spec.yaml_source import Keys, Source
 
 __all__ = ["AXES", "expand", "refuse_grids"]
 
-AXES: tuple[Keys, ...] = (("problem",), ("endpoints",), ("paths",), ("measure", "profile"))
+AXES: tuple[Keys, ...] = (
+    ("problem",),
+    ("endpoints",),
+    ("paths",),
+    ("measure", "profile"),
+    ("measure", "curvature"),
+    ("measure", "plane"),
+)
 """Sections that may be one mapping or a list of them, and may hold grids."""
 
 

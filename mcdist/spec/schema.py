@@ -29,6 +29,8 @@ def json_schema() -> Schema:
     _add_counts_and_lists(definitions)
     short = {m.__name__: definitions[m.__name__]["properties"][m.short] for m in _models(SweepSpec) if m.short}
     for model in {inner for axis in AXES for inner in _models(model_at(axis))}:
+        if "properties" not in definitions[model.__name__]:
+            continue  # pairs, which stand in the sweep too, where no grid may be
         fields = definitions[model.__name__]["properties"]
         fields.update({name: _or_grid(field) for name, field in fields.items()})
     for axis in AXES:

@@ -1,4 +1,4 @@
-"""The sections of a sweep: end points, pairs, paths, measures, resources."""
+"""The sections of a sweep: end points, pairs, resources."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mcdist.spec.base import SCALAR, Int, Real, Seed, SpecModel, distinct, wrong
+from mcdist.spec.base import Int, Real, Seed, SpecModel, wrong
 from mcdist.spec.training import TrainSpec
 
-__all__ = ["EndpointsSpec", "MeasureSpec", "PairsSpec", "PathSpec", "ProfileSpec", "ResourcesSpec"]
+__all__ = ["EndpointsSpec", "PairsSpec", "ResourcesSpec"]
 
 Switch = Literal["auto", "on", "off"]
 
@@ -99,34 +99,6 @@ class PairsSpec(SpecModel):
             if self.kind != kind and getattr(self, name) != type(self).model_fields[name].default:
                 raise wrong(f"pairs of kind {self.kind!r} have no {name}", name)
         return self
-
-
-class PathSpec(SpecModel):
-    """A way to connect a pair."""
-
-    kind: str = Field(description="linear, bezier, chain")
-    bends: Int = Field(1, ge=1, description="control points between the ends")
-    ends: Literal["fixed", "free"] = Field("fixed", description="free: the two end points are trained too")
-    train: TrainSpec | None = Field(None, description="how the bends are trained")
-    draws: Int = Field(1, ge=1, description="positions t per minibatch")
-    seed: Seed = Field(0, json_schema_extra=SCALAR, description="seed of t and of the data order")
-
-
-class ProfileSpec(SpecModel):
-    """Metrics at equally spaced t on every path."""
-
-    points: Int = Field(61, ge=3, description="positions t = i / (points - 1)")
-
-
-class MeasureSpec(SpecModel):
-    """What is measured on every path."""
-
-    profile: tuple[ProfileSpec, ...] = Field((ProfileSpec(),), description="metrics and barriers along paths")
-
-    @field_validator("profile")
-    @classmethod
-    def _distinct(cls, value: tuple[ProfileSpec, ...]) -> tuple[ProfileSpec, ...]:
-        return distinct(value)
 
 
 class ResourcesSpec(SpecModel):

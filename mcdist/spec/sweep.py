@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from mcdist.spec.base import PLACE, M, SpecModel, distinct, wrong
+from mcdist.spec.base import PLACE, Int, M, SpecModel, distinct, wrong
+from mcdist.spec.measures import MeasureSpec
+from mcdist.spec.paths import PathSpec
 from mcdist.spec.problem import ProblemSpec
-from mcdist.spec.sections import EndpointsSpec, MeasureSpec, PairsSpec, PathSpec, ResourcesSpec
+from mcdist.spec.sections import EndpointsSpec, PairsSpec, ResourcesSpec
 
 __all__ = ["SweepSpec"]
 
@@ -18,8 +22,8 @@ _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 class SweepSpec(SpecModel):
     """A sweep with every grid expanded: for each problem and each setting of end points, all pairs by all paths.
 
-    In YAML `problem`, `endpoints`, `paths` and `measure.profile` may be one mapping or a list of them, and any
-    scalar in them `{grid: [...]}`.
+    In YAML `problem`, `endpoints`, `paths` and the entries of `measure` may be one mapping or a list of them, and
+    any scalar in them `{grid: [...]}`.
     """
 
     name: str = Field(
@@ -31,7 +35,10 @@ class SweepSpec(SpecModel):
     endpoints: tuple[EndpointsSpec, ...] = Field(min_length=1, description="which networks are trained, how")
     pairs: PairsSpec = Field(PairsSpec(), description="which end points are connected")
     paths: tuple[PathSpec, ...] = Field((), description="how a pair is connected")
-    measure: MeasureSpec = Field(MeasureSpec(), description="what is measured on every path")
+    tours: tuple[tuple[Int, ...], ...] = Field(
+        (), description="paths through several end points [i, j, k, ...], one leg after the other, of every kind"
+    )
+    measure: MeasureSpec = Field(MeasureSpec(), description="what is measured")
     resources: ResourcesSpec = Field(ResourcesSpec(), description="where and how the work is done")
 
     @field_validator("name")
@@ -50,16 +57,52 @@ class SweepSpec(SpecModel):
     @classmethod
     def _in_range(cls, value: PairsSpec, info: ValidationInfo) -> PairsSpec:
         for n in {len(group.seeds) for group in info.data.get("endpoints", ())}:
-            for at, (i, j) in enumerate(value.pairs):
-                if not (0 <= i < n and 0 <= j < n):
-                    raise wrong(
-                        f"[{i}, {j}] is out of range: there are {n} end points, positions 0 to {n - 1}",
-                        "pairs",
-                        at,
-                    )
+            for at, pair in enumerate(value.pairs):
+                _check_positions(pair, info, "pairs", at)
             if value.random is not None and value.random > n * (n - 1) // 2:
                 raise wrong(
                     f"{value.random} different pairs are more than the {n * (n - 1) // 2} that {n} end points have",
                     "random",
                 )
         return value
+
+    @field_validator("tours", mode="before")
+    @classmethod
+    def _long_enough(cls, value: Any) -> Any:
+        for at, tour in enumerate(value if isinstance(value, (list, tuple)) else ()):
+            if not isinstance(tour, (list, tuple)) or len(tour) < 3:
+                raise wrong(f"must be at least three positions of end points; got {tour!r:.60}", at)
+        return value
+
+    @field_validator("tours")
+    @classmethod
+    def _possible_tours(cls, value: tuple[tuple[int, ...], ...], info: ValidationInfo) -> tuple[tuple[int, ...], ...]:
+        if value and not info.data.get("paths", ()):
+            raise wrong("a tour needs a kind of path for its legs: say at least one under paths")
+        for at, tour in enumerate(value):
+            if any(i == j for i, j in itertools.pairwise(tour)):
+                raise wrong(f"{list(tour)} goes from an end point to itself", at)
+            if tour in value[:at]:
+                raise wrong(f"the tour {list(tour)} is here twice", at)
+            _check_positions(tour, info, at)
+        return value
+
+    @field_validator("measure")
+    @classmethod
+    def _possible_planes(cls, value: MeasureSpec, info: ValidationInfo) -> MeasureSpec:
+        for at, plane in enumerate(value.plane):
+            for row, triple in enumerate(plane.through):
+                _check_positions(triple, info, "plane", at, "through", row)
+            for row, pair in enumerate(plane.pairs.pairs):
+                _check_positions(pair, info, "plane", at, "pairs", "pairs", row)
+        return value
+
+
+def _check_positions(positions: tuple[int, ...], info: ValidationInfo, *at: str | int) -> None:
+    """Raise where one is no position in the list of seeds."""
+    for n in {len(group.seeds) for group in info.data.get("endpoints", ())}:
+        if not all(0 <= i < n for i in positions):
+            raise wrong(
+                f"{list(positions)} is out of range: there are {n} end points, positions 0 to {n - 1}",
+                *at,
+            )

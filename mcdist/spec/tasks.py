@@ -6,16 +6,30 @@ version when the same specification comes to mean other numbers (a changed defau
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mcdist.spec.base import SCALAR, Real, Seed, SpecModel
+from mcdist.spec.base import SCALAR, Flag, Real, Seed, SpecModel
+from mcdist.spec.measures import CurvatureSpec, PlaneSpec, ProfileSpec
+from mcdist.spec.paths import AlignSpec, NebSpec, PathSpec
 from mcdist.spec.problem import ProblemSpec
-from mcdist.spec.sections import PathSpec, ProfileSpec
 from mcdist.spec.training import TrainSpec
 
-__all__ = ["TASK_SPECS", "EndpointTask", "PathTask", "PauseTask", "ProblemTask", "ProfileTask", "TaskSpec"]
+__all__ = [
+    "TASK_SPECS",
+    "AlignTask",
+    "CurvatureTask",
+    "EndpointTask",
+    "FinetuneTask",
+    "JoinTask",
+    "PathTask",
+    "PauseTask",
+    "PlaneTask",
+    "ProblemTask",
+    "ProfileTask",
+    "TaskSpec",
+]
 
 
 class TaskSpec(SpecModel):
@@ -41,13 +55,50 @@ class EndpointTask(ProblemTask):
     seed: Seed = Field(json_schema_extra=SCALAR, description="seed of initial weights and data order")
 
 
+class FinetuneTask(ProblemTask):
+    """Train an end point on, as the interior of a path was trained. Input: the end point.
+
+    train: the path's; neb: that of an AutoNEB, whose cycles are then the end point's.
+    """
+
+    kind = "finetune"
+    version = 1
+
+    train: TrainSpec | None = None
+    neb: NebSpec | None = None
+    seed: Seed = Field(0, json_schema_extra=SCALAR, description="seed of the data order")
+
+
+class AlignTask(ProblemTask):
+    """Permute the hidden units of end point b to match end point a. Inputs: end point a, end point b."""
+
+    kind = "align"
+    version = 1
+
+    align: AlignSpec
+
+
 class PathTask(ProblemTask):
-    """Connect two end points. Inputs: end point a, end point b."""
+    """Connect two end points. Inputs: end point a, end point b, and where b is permuted, its alignment to a."""
 
     kind = "path"
     version = 1
 
     path: PathSpec
+
+
+class JoinTask(ProblemTask):
+    """One path after another, through several end points.
+
+    Inputs: the legs, in order; then, where they are aligned, the alignment of each. reversed: whether a leg is walked
+    from its end b to its end a.
+    """
+
+    kind = "join"
+    version = 1
+
+    path: PathSpec
+    reversed: tuple[Flag, ...]
 
 
 class ProfileTask(ProblemTask):
@@ -57,6 +108,29 @@ class ProfileTask(ProblemTask):
     version = 1
 
     profile: ProfileSpec
+
+
+class CurvatureTask(ProblemTask):
+    """Curvature along a path, or at an end point.
+
+    Inputs: the path and, for the controls, its two ends trained on; or the end point.
+    """
+
+    kind = "curvature"
+    version = 1
+
+    curvature: CurvatureSpec
+    of: Literal["path", "endpoint"] = "path"
+
+
+class PlaneTask(ProblemTask):
+    """Losses on the plane through three points. Inputs: a path (its ends and its middle), or three end points."""
+
+    kind = "plane"
+    version = 1
+
+    plane: PlaneSpec
+    of: Literal["path", "endpoints"] = "path"
 
 
 class PauseTask(TaskSpec):
@@ -72,4 +146,17 @@ class PauseTask(TaskSpec):
     number: Seed = Field(json_schema_extra=SCALAR, description="tells pauses of one length apart")
 
 
-TASK_SPECS: dict[str, type[TaskSpec]] = {spec.kind: spec for spec in (EndpointTask, PathTask, ProfileTask, PauseTask)}
+TASK_SPECS: dict[str, type[TaskSpec]] = {
+    spec.kind: spec
+    for spec in (
+        EndpointTask,
+        FinetuneTask,
+        AlignTask,
+        PathTask,
+        JoinTask,
+        ProfileTask,
+        CurvatureTask,
+        PlaneTask,
+        PauseTask,
+    )
+}

@@ -6,89 +6,26 @@ store.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import pyarrow as pa
 
+from mcdist.store.columns import (
+    FRACTION,
+    INT,
+    LOSSES,
+    NATS,
+    PATH,
+    REAL,
+    SCHEMA_VERSION,
+    STR,
+    STRS,
+    TASK_ID,
+    TRAIN,
+    Column,
+    Table,
+)
+from mcdist.store.measured import MEASURED
+
 __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Table"]
-
-SCHEMA_VERSION = 1
-
-STR, INT, REAL, BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
-STRS = pa.list_(pa.field("element", STR))  # as Parquet calls it, so that a schema read back is the same
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its Arrow type, what it means, and its unit (empty for a pure number or a name)."""
-
-    name: str
-    type: pa.DataType
-    doc: str
-    unit: str = ""
-
-
-TASK_ID = Column("task_id", STR, "the task that wrote the row")
-PACK_ID = Column("pack_id", STR, "the pack it was computed and committed in; (task_id, pack_id) joins to `tasks`")
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table: what a row is, the columns after the keys `task_id` and `pack_id`, which come first.
-
-    The store fills `pack_id` in: it tells which of two computations of a task a row belongs to.
-    """
-
-    name: str
-    row: str
-    columns: tuple[Column, ...]
-    keys: tuple[Column, ...] = (TASK_ID, PACK_ID)
-
-    @cached_property
-    def schema(self) -> pa.Schema:
-        """The Arrow schema, the keys first, documentation and units as field metadata."""
-        fields = [
-            pa.field(c.name, c.type, nullable=True, metadata={"doc": c.doc, "unit": c.unit})
-            for c in (*self.keys, *self.columns)
-        ]
-        return pa.schema(fields, metadata={"mcdist.table": self.name, "mcdist.schema": str(SCHEMA_VERSION)})
-
-
-NATS, FRACTION = "nats per example", "fraction"
-
-_LOSSES = (
-    Column(
-        "train_loss",
-        REAL,
-        "mean loss on the whole training split, without weight decay or augmentation",
-        NATS,
-    ),
-    Column("train_error", REAL, "misclassified part of the training split", FRACTION),
-    Column("val_loss", REAL, "mean loss on the validation split, null without one", NATS),
-    Column("val_error", REAL, "misclassified part of the validation split, null without one", FRACTION),
-    Column("test_loss", REAL, "mean loss on the test split", NATS),
-    Column("test_error", REAL, "misclassified part of the test split", FRACTION),
-    Column("l2_norm", REAL, "Euclidean norm of the parameters"),
-)
-
-_TRAIN = (
-    Column("epochs", INT, "passes over the training split", "epochs"),
-    Column("optimizer", STR, "sgd, adam or adamw"),
-    Column("lr", REAL, "base learning rate"),
-    Column("momentum", REAL, "heavy-ball momentum"),
-    Column("weight_decay", REAL, "coefficient of 0.5 |w|^2 (decoupled for adamw)"),
-    Column("batch_size", INT, "examples per step", "examples"),
-    Column("schedule", STR, "learning-rate schedule"),
-)
-
-_PATH = (
-    Column("path_id", STR, "the task that made the path"),
-    Column("kind", STR, "path family: linear, bezier, chain, ..."),
-    Column("aligned", BOOL, "whether end point b was permuted to match a first"),
-    Column("endpoint_a", STR, "end point at t = 0"),
-    Column("endpoint_b", STR, "end point at t = 1"),
-)
 
 _TABLES = (
     Table(
@@ -132,8 +69,8 @@ _TABLES = (
             Column("seed", INT, "seed of initial weights and data order"),
             Column("parent_id", STR, "end point that this one was branched from, or null"),
             Column("spawn_epoch", INT, "epoch of the parent at which it branched, or null", "epochs"),
-            *_TRAIN,
-            *_LOSSES,
+            *TRAIN,
+            *LOSSES,
         ),
     ),
     Table(
@@ -157,14 +94,15 @@ _TABLES = (
         "paths",
         "one path between two end points",
         (
-            *_PATH,
+            *PATH,
             Column("n_points", INT, "control points, ends included"),
             Column("length", REAL, "Euclidean length of the path"),
             Column("chord", REAL, "Euclidean distance of its ends"),
             Column("ends", STR, "fixed or free"),
             Column("draws", INT, "positions t per minibatch"),
+            Column("objective", STR, "uniform: trained on the loss averaged over t; arclength: over arclength"),
             Column("seed", INT, "seed of t and data order"),
-            *_TRAIN,
+            *TRAIN,
         ),
     ),
     Table(
@@ -174,14 +112,14 @@ _TABLES = (
             Column("path_id", STR, "the path"),
             Column("t", REAL, "curve parameter in [0, 1]"),
             Column("s", REAL, "arclength from end a over total length, in [0, 1]"),
-            *_LOSSES,
+            *LOSSES,
         ),
     ),
     Table(
         "barriers",
         "one metric along one path",
         (
-            *_PATH,
+            *PATH,
             Column("problem", STR, "label of the problem"),
             Column("ends", STR, "fixed or free: a path with free ends has other values there than its end points"),
             Column("metric", STR, "column of path_points: train_loss, test_error, ..."),
@@ -198,6 +136,7 @@ _TABLES = (
             Column("barrier_max", REAL, "max - max(m(0), m(1)), >= 0"),
         ),
     ),
+    *MEASURED,
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}

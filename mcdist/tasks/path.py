@@ -16,7 +16,7 @@ from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.science.training import Recipe, Trained, train
-from mcdist.spec.sections import PathSpec
+from mcdist.spec.paths import PathSpec
 from mcdist.spec.tasks import PathTask, TaskSpec
 from mcdist.tasks.recipe import diverged, history_rows, recipe, training_columns
 from mcdist.tasks.trial import training_trial

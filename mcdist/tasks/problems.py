@@ -20,7 +20,7 @@ from mcdist.science.problem import Problem
 from mcdist.science.stacked import StackedModule, convolutional
 from mcdist.spec.base import canonical
 from mcdist.spec.problem import DataSpec, ProblemSpec
-from mcdist.spec.sections import PathSpec
+from mcdist.spec.paths import PathSpec
 from mcdist.spec.sweep import SweepSpec
 
 __all__ = ["Facts", "Prepared", "build_problem", "data_key", "prepare"]
