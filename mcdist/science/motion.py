@@ -16,7 +16,7 @@ from torch import Tensor
 from mcdist.science.paths.family import PathFamily
 from mcdist.science.streams import Stream
 
-__all__ = ["CurveBends", "FreePoints", "Motion"]
+__all__ = ["ArclengthBends", "CurveBends", "FreePoints", "Motion"]
 
 
 class Motion(ABC):
@@ -48,9 +48,12 @@ class Motion(ABC):
     def place(self, where: Tensor) -> Tensor:
         """theta [K, P] at which the loss is taken; valid until the next call."""
 
+    weighs: bool = False
+    """Whether what it minimises weighs places by where the state is: `pull` then needs the loss itself."""
+
     @abstractmethod
-    def pull(self, where: Tensor, grad: Tensor) -> Tensor:
-        """The gradient [K, M, P] of the state, given the gradient [K, P] at the place."""
+    def pull(self, where: Tensor, grad: Tensor, loss: Tensor | None = None) -> Tensor:
+        """The gradient [K, M, P] of the state, given the loss [K] (where it `weighs`) and its gradient [K, P] there."""
 
 
 class FreePoints(Motion):
@@ -77,7 +80,7 @@ class FreePoints(Motion):
         """See `Motion`."""
         return self.held
 
-    def pull(self, where: Tensor, grad: Tensor) -> Tensor:
+    def pull(self, where: Tensor, grad: Tensor, loss: Tensor | None = None) -> Tensor:
         """See `Motion`."""
         return grad[:, None]
 
@@ -117,8 +120,11 @@ class CurveBends(Motion):
             [torch.from_numpy(s.child("t", epoch).generator().random((steps, self._draws))) for s in self._streams],
             dim=-1,
         )
-        c = self._family.coefficients(t, self.held.shape[1])
-        self._coefficients = c.to(self.held.dtype).to(self.held.device, non_blocking=True)
+        self._coefficients = self._known(t).to(self.held.dtype).to(self.held.device, non_blocking=True)
+
+    def _known(self, t: Tensor) -> Tensor:
+        """What is to be known of positions t [...], for each of them a tensor."""
+        return self._family.coefficients(t, self.held.shape[1])
 
     def where(self, step: int) -> tuple[Tensor, ...]:
         """See `Motion`."""
@@ -128,6 +134,69 @@ class CurveBends(Motion):
         """See `Motion`."""
         return torch.bmm(where[:, None], self.held)[:, 0]
 
-    def pull(self, where: Tensor, grad: Tensor) -> Tensor:
+    def pull(self, where: Tensor, grad: Tensor, loss: Tensor | None = None) -> Tensor:
         """See `Motion`."""
         return where[:, self._moving, None] * grad[:, None]
+
+
+class ArclengthBends(CurveBends):
+    """The bends of K curves, moved to minimise the loss averaged over arclength (Garipov et al. 2018, eq. 1).
+
+        F = int_0^1 w(t) L(phi(t)) dt,  w(t) = |phi'(t)| / int_0^1 |phi'|,
+
+    seen at t ~ U[0, 1] with the weight w(t). The weight moves with the curve, so bend j's gradient is
+
+        w(t) c_j(t) grad L(phi(t)) + L(phi(t)) d w(t) / d theta_j,
+
+    whose second part is a combination of the control points, known from their inner products alone; integrals by
+    Gauss-Legendre between kinks. A place is known by c_j(t) and c_j'(t), [K, 2, n + 2].
+    """
+
+    weighs = True
+
+    def __init__(
+        self,
+        family: PathFamily,
+        controls: Tensor,
+        streams: Sequence[Stream],
+        *,
+        free_ends: bool = False,
+        draws: int = 1,
+    ) -> None:
+        super().__init__(family, controls, streams, free_ends=free_ends, draws=draws)
+        u, weights = family.quadrature(controls.shape[1])
+        self._nodes = family.velocities(u, controls.shape[1]).to(controls)  # [Q, M]
+        self._weights = weights.to(controls)
+
+    def form(self) -> str:
+        """See `Motion`."""
+        return f"{super().form()}, by arclength"
+
+    def _known(self, t: Tensor) -> Tensor:
+        M = self.held.shape[1]
+        return torch.stack([self._family.coefficients(t, M), self._family.velocities(t, M)], dim=-2)
+
+    def place(self, where: Tensor) -> Tensor:
+        """See `Motion`."""
+        return super().place(where[:, 0])
+
+    def pull(self, where: Tensor, grad: Tensor, loss: Tensor | None = None) -> Tensor:
+        """See `Motion`."""
+        assert loss is not None
+        offsets = self.held - self.held[:, :1]
+        gram = torch.bmm(offsets, offsets.transpose(1, 2))  # velocities sum to 0: of the origin nothing is left
+        speed, along = _speed(where[:, 1:], gram)  # at t: [K, 1], and d speed / d theta_j = along_j . theta
+        speeds, alongs = _speed(self._nodes.expand(len(gram), -1, -1), gram)
+        length = (speeds * self._weights).sum(1)[:, None, None]
+        turning = torch.einsum("q,kqij->kij", self._weights, alongs)  # d length / d theta_j
+        weight = speed[:, :, None] / length
+        change = (along[:, 0] - weight * turning) / length
+        moved = weight * super().pull(where[:, 0], grad)
+        return moved + loss[:, None, None] * torch.bmm(change, offsets)[:, self._moving]
+
+
+def _speed(velocities: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
+    """|phi'| [K, Q] for velocities c' [K, Q, M], and its derivatives' coefficients c'_j c'_i / |phi'| [K, Q, M, M]."""
+    square = torch.einsum("kqi,kij,kqj->kq", velocities, gram, velocities)
+    speed = square.clamp(min=torch.finfo(square.dtype).tiny).sqrt()
+    return speed, velocities[..., :, None] * velocities[..., None, :] / speed[..., None, None]

@@ -89,13 +89,15 @@ class Update:
                 loss, error, grad = gradient(self.problem, points, batch, self.precision)
             else:
                 loss, error, grad = self.problem.gradient(points, batch, self.precision)
+            value, half = loss, points.theta.square().sum(1) / 2 if decays and motion.weighs else None
             if decays and self.optimizer.decoupled:
-                decayed.append(motion.pull(at, points.theta))
+                decayed.append(motion.pull(at, points.theta, half))
             elif decays:
                 add_scaled(grad, points.theta, _column(decay))
+                value = loss if half is None else loss + half * _row(decay)
             losses.append(loss)
             errors.append(error)
-            pulls.append(motion.pull(at, grad))
+            pulls.append(motion.pull(at, grad, value))
         if decayed:
             motion.state.sub_(lr * decay * _mean(decayed))
         self.optimizer.step(motion.state, _mean(pulls), lr)
@@ -104,6 +106,11 @@ class Update:
 
 def _mean(terms: list[Tensor]) -> Tensor:
     return terms[0] if len(terms) == 1 else torch.stack(terms).mean(0)
+
+
+def _row(value: PerPoint) -> PerPoint:
+    """A per-point number [K, 1, 1] as [K]."""
+    return value[:, 0, 0] if isinstance(value, Tensor) else value
 
 
 def _column(value: PerPoint) -> PerPoint:

@@ -137,8 +137,8 @@ class Traced(Motion):
     def place(self, where: Tensor) -> Tensor:
         return self.inner.place(where)
 
-    def pull(self, where: Tensor, grad: Tensor) -> Tensor:
-        return self.inner.pull(where, grad)
+    def pull(self, where: Tensor, grad: Tensor, loss: Tensor | None = None) -> Tensor:
+        return self.inner.pull(where, grad, loss)
 
     def visited(self) -> Tensor:
         """[steps + 1, K, M, P]."""

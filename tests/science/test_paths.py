@@ -8,11 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mcdist.science.paths import FAMILIES, PathFamily, on_chord
+from mcdist.science.paths import FAMILIES, Joined, PathFamily, on_chord
 
 ALL = [(name, M) for name in FAMILIES for M in ((2,) if name == "linear" else (3, 4, 6))]
 
-every_path = pytest.mark.parametrize(("family", "M"), [(FAMILIES[n], M) for n, M in ALL], ids=map(str, ALL))
+JOINED = [Joined(FAMILIES[name], (M,) * L) for name, M, L in (("linear", 2, 4), ("bezier", 3, 2), ("chain", 3, 2))]
+
+every_path = pytest.mark.parametrize(
+    ("family", "M"),
+    [(FAMILIES[n], M) for n, M in ALL] + [(family, family.size) for family in JOINED],
+    ids=[*map(str, ALL), *(f"{len(family.sizes)} of {type(family.family).__name__}" for family in JOINED)],
+)
 inside = st.floats(0.0, 1.0)
 
 
@@ -127,3 +133,22 @@ def test_a_bezier_curve_is_de_casteljaus() -> None:
         while len(level) > 1:
             level = (1 - t) * level[:-1] + t * level[1:]
         assert torch.allclose(FAMILIES["bezier"].at(controls, t[None]), level, rtol=0, atol=1e-14)
+
+
+def test_a_joined_path_is_its_legs_one_after_the_other() -> None:
+    """Legs of different sizes too: what AutoNEB gives."""
+    chain, bezier = FAMILIES["autoneb"], FAMILIES["bezier"]
+    u = torch.linspace(0.0, 1.0, 9, dtype=torch.float64)
+    for family, sizes in ((chain, (3, 5, 2)), (bezier, (4, 3))):
+        joined = Joined(family, sizes)
+        controls, start = controls_of(joined.size), 0
+        for leg, m in enumerate(sizes):
+            own = family.at(controls[start : start + m], u)
+            assert torch.allclose(joined.at(controls, (u + leg) / len(sizes)), own, rtol=0, atol=1e-13)
+            start += m - 1
+        assert len(joined.breaks(joined.size)) == (8 if family is chain else 3)
+
+
+def test_a_joined_path_wants_all_its_control_points() -> None:
+    with pytest.raises(ValueError, match=r"legs of \(3, 3\) control points have 5 in all, not 4"):
+        Joined(FAMILIES["bezier"], (3, 3)).at(controls_of(4), torch.zeros(1))

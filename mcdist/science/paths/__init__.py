@@ -1,10 +1,12 @@
 """Families of paths. A new one is a file with a `PathFamily` and a line in `FAMILIES`."""
 
+from mcdist.science.paths.autoneb import AutoNeb
 from mcdist.science.paths.bezier import Bezier
 from mcdist.science.paths.chain import Chain
 from mcdist.science.paths.family import PathFamily, on_chord
+from mcdist.science.paths.joined import Joined
 from mcdist.science.paths.linear import Linear
 
-__all__ = ["FAMILIES", "Bezier", "Chain", "Linear", "PathFamily", "on_chord"]
+__all__ = ["FAMILIES", "AutoNeb", "Bezier", "Chain", "Joined", "Linear", "PathFamily", "on_chord"]
 
-FAMILIES: dict[str, PathFamily] = {"linear": Linear(), "bezier": Bezier(), "chain": Chain()}
+FAMILIES: dict[str, PathFamily] = {"linear": Linear(), "bezier": Bezier(), "chain": Chain(), "autoneb": AutoNeb()}

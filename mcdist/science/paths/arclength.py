@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from mcdist.science.paths.family import PathFamily
+from mcdist.science.paths.family import PathFamily, gauss_legendre
 
 __all__ = ["arclength", "fraction", "gram"]
 
@@ -34,12 +33,11 @@ def arclength(family: PathFamily, controls: Tensor, t: Tensor) -> Tensor:
     t = t.double().cpu()
     grid = torch.linspace(0.0, 1.0, _PIECES + 1, dtype=torch.float64)
     knots = torch.unique(torch.cat([t, family.breaks(M), grid]))
-    x, w = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(_NODES))
-    half = (knots[1:] - knots[:-1])[:, None] / 2
-    u = (knots[:-1, None] + knots[1:, None]) / 2 + half * x
+    u, weights = gauss_legendre(knots, _NODES)
     c = family.velocities(u, M)
     speed = torch.einsum("...i,ij,...j->...", c, G, c).clamp(min=0.0).sqrt()
-    total = torch.cat([torch.zeros(1, dtype=torch.float64), ((speed * w).sum(1) * half[:, 0]).cumsum(0)])
+    pieces = (speed * weights).unflatten(0, (-1, _NODES)).sum(1)
+    total = torch.cat([torch.zeros(1, dtype=torch.float64), pieces.cumsum(0)])
     return total[torch.searchsorted(knots, t)]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["PathFamily", "on_chord"]
+__all__ = ["PathFamily", "gauss_legendre", "on_chord"]
 
 
 class PathFamily(ABC):
@@ -32,6 +33,11 @@ class PathFamily(ABC):
         """t at which the path may have a kink, the ends 0 and 1 included, float64."""
         return torch.tensor([0.0, 1.0], dtype=torch.float64)
 
+    def quadrature(self, M: int, pieces: int = 8, nodes: int = 8) -> tuple[Tensor, Tensor]:
+        """Gauss-Legendre nodes u [Q] and weights [Q] for integrals over t, float64, no kink inside a piece."""
+        grid = torch.linspace(0.0, 1.0, pieces + 1, dtype=torch.float64)
+        return gauss_legendre(torch.unique(torch.cat([self.breaks(M), grid])), nodes)
+
     def at(self, controls: Tensor, t: Tensor) -> Tensor:
         """phi(t): [T, P] from control points [M, P] and t [T]; t = 0 and t = 1 give the ends bit for bit.
 
@@ -43,6 +49,13 @@ class PathFamily(ABC):
         theta[t == 0.0] = controls[0]
         theta[t == 1.0] = controls[-1]
         return theta
+
+
+def gauss_legendre(knots: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
+    """Nodes and weights for the integral from the first knot to the last, flat: `nodes` of them between neighbours."""
+    x, w = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(nodes))
+    half = (knots[1:] - knots[:-1])[:, None] / 2
+    return ((knots[:-1, None] + knots[1:, None]) / 2 + half * x).flatten(), (half * w).flatten()
 
 
 def on_chord(a: Tensor, b: Tensor, bends: int) -> Tensor:
