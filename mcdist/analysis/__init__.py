@@ -1,6 +1,7 @@
 """Statistics, figures and the report of a sweep, from the store's tables alone."""
 
 from mcdist.analysis.barriers import barrier_summary
+from mcdist.analysis.lengths import path_summary
 from mcdist.analysis.plots import plot_barrier_matrix, plot_barrier_strip, plot_dendrogram, plot_profiles
 from mcdist.analysis.profiles import mean_profile
 from mcdist.analysis.ratios import barrier_ratio
@@ -14,6 +15,7 @@ __all__ = [
     "families",
     "mean_profile",
     "minimax_saddles",
+    "path_summary",
     "plot_barrier_matrix",
     "plot_barrier_strip",
     "plot_dendrogram",

@@ -95,24 +95,24 @@ def estimate(
     rng: np.random.Generator,
     families: Mapping[str, str] | None,
 ) -> Estimate:
-    """The statistic of values [M, C] over M pairs (columns `endpoint_a`, `endpoint_b`), all finite.
+    """The statistic of values [M, C] over M pairs (columns `endpoint_a`, `endpoint_b`; `via` of tours), all finite.
 
     Raises RequestError for a statistic, level, method or number of samples that is not allowed.
     """
     check_options(statistic, level, method, n_boot)
     count = values.shape[1]
     nothing = np.full((count, count), np.nan)
-    a, b, n = codes(pairs, families)
+    units, n = codes(pairs, families)
     if not len(values):
         return Estimate(np.full(count, np.nan), nothing, n, level, "no values")
     value = replicate(values, np.ones((1, len(values)), dtype=np.int64), statistic)[0]
     if n < MIN_UNITS:
         return Estimate(value, nothing, n, level, f"too few end points: {n} independent, {MIN_UNITS} needed")
-    if any((~((a == unit) | (b == unit))).sum() == 0 for unit in range(n)):
+    if any((units == unit).any(axis=1).all() for unit in range(n)):
         return Estimate(value, nothing, n, level, "one end point is in every pair")
     if method == "auto":
         method = "jackknife" if quantile_level(statistic) is None else "bootstrap"
-    covariance = _covariance(values, resample(a, b, n, method, n_boot, rng), statistic)
+    covariance = _covariance(values, resample(units, n, method, n_boot, rng), statistic)
     return Estimate(value, covariance, n, level, "")
 
 

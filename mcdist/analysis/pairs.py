@@ -1,4 +1,8 @@
-"""Pairs of end points in a table: what is checked, and how several rows of one pair become one value."""
+"""Pairs of end points in a table: what is checked, and how several rows of one pair become one value.
+
+A tour, a path through several end points (column `via`), is no pair: it is kept out of the statistics over pairs,
+unless they are grouped by `via`, which then means by the number of end points on the way.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,16 @@ import pandas as pd
 
 from mcdist.errors import RequestError, unknown_name
 
-__all__ = ["check_columns", "groups", "one_per_pair", "select", "unordered"]
+__all__ = [
+    "check_columns",
+    "groups",
+    "one_per_pair",
+    "pair_groups",
+    "select",
+    "tour_stops",
+    "unordered",
+    "without_tours",
+]
 
 
 def check_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> None:
@@ -36,32 +49,67 @@ def select(frame: pd.DataFrame, where: str, **equal: object) -> pd.DataFrame:
 
 def groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple[object, ...], pd.DataFrame]]:
     """The groups of a frame in sorted order, nulls last, each with its key (None for a null); the whole frame
-    where `by` is empty.
+    where `by` is empty. The key of the column `via` is the number of end points in it, None for a pair.
     """
     if not by:
         yield (), frame
         return
+    keys: list[Any] = [_stops(frame) if column == "via" else column for column in by]
     key: Any
-    for key, rows in frame.groupby(list(by), dropna=False, sort=True, observed=True):
+    for key, rows in frame.groupby(keys, dropna=False, sort=True, observed=True):
         yield tuple(None if pd.isna(part) else part for part in key), rows
 
 
+def pair_groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple[object, ...], pd.DataFrame, int]]:
+    """As `groups`, but without tours unless `by` has `via`; third, how many rows of tours were left out."""
+    for key, rows in groups(frame, by):
+        yield (key, rows, 0) if "via" in by else (key, *without_tours(rows))
+
+
+def without_tours(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The rows of paths between two end points, and how many others there were."""
+    pairs = rows["via"].isna() if "via" in rows.columns else pd.Series(True, index=rows.index)
+    return rows[pairs], int((~pairs).sum())
+
+
+def tour_stops(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Of every row the end points on the way, in order: none for a pair."""
+    if "via" not in rows.columns:
+        return [()] * len(rows)
+    return [() if via is None or np.ndim(via) == 0 else tuple(map(str, via)) for via in rows["via"]]
+
+
+def _stops(frame: pd.DataFrame) -> pd.Series:
+    count = [float(len(stops)) if stops else np.nan for stops in tour_stops(frame)]
+    return pd.Series(count, index=frame.index, dtype=float, name="via")
+
+
 def unordered(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same rows with `endpoint_a` <= `endpoint_b`. Other columns stay as they are: none may depend on
-    direction.
+    """The same rows with `endpoint_a` <= `endpoint_b`, tours turned with them (a round one to its lesser order).
+
+    Other columns stay as they are: none may depend on direction.
     """
     a, b = rows["endpoint_a"].astype(str), rows["endpoint_b"].astype(str)
-    return rows.assign(endpoint_a=a.where(a <= b, b), endpoint_b=b.where(a <= b, a))
+    turned = rows.assign(endpoint_a=a.where(a <= b, b), endpoint_b=b.where(a <= b, a))
+    if "via" in rows.columns and rows["via"].notna().any():
+        via = [
+            stops[::-1] if first > last or (first == last and stops[::-1] < stops) else stops
+            for stops, first, last in zip(tour_stops(rows), a, b, strict=True)
+        ]
+        turned["via"] = pd.Series([stops or None for stops in via], index=rows.index, dtype=object)
+    return turned
 
 
 def one_per_pair(rows: pd.DataFrame, value: str) -> tuple[pd.DataFrame, int]:
-    """One row per pair, with the mean of its finite values, and the number of rows whose value is not finite.
+    """One row per pair (or tour), with the mean of its finite values, and the number of rows whose value is not
+    finite.
 
-    Columns `endpoint_a`, `endpoint_b`, `value`, sorted by pair. Several rows of one pair (say, seeds of the
-    path) are averaged, so that a pair counts once however often it was connected.
+    Columns `endpoint_a`, `endpoint_b`, `via` where the rows have it, and `value`, sorted by pair. Several rows of
+    one pair (say, seeds of the path) are averaged, so that a pair counts once however often it was connected.
     """
     values = rows[value].astype(float).to_numpy()
     finite = np.isfinite(values)
-    table = unordered(rows)[["endpoint_a", "endpoint_b"]].assign(value=values)[finite]
-    table = table.groupby(["endpoint_a", "endpoint_b"])[["value"]].mean().reset_index()
+    keys = [column for column in ("endpoint_a", "endpoint_b", "via") if column in rows.columns]
+    table = unordered(rows)[keys].assign(value=values)[finite]
+    table = table.groupby(keys, dropna=False)[["value"]].mean().reset_index()
     return table, int((~finite).sum())

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mcdist.analysis.intervals import Estimate, estimate
-from mcdist.analysis.pairs import one_per_pair, select
+from mcdist.analysis.pairs import groups, one_per_pair, select
 from mcdist.analysis.resampling import Statistic, stream
+from mcdist.analysis.summaries import endpoints_of
 
 __all__ = ["barrier_ratio"]
 
@@ -33,7 +34,8 @@ def barrier_ratio(
 
     Only pairs with a value in both groups count: `pairs`, with `endpoints` end points and `units` independent
     ones; `unmatched` pairs have one in a single group, and `missing` rows are null or not finite. Both
-    statistics see the same resampled end points, so what varies together cancels.
+    statistics see the same resampled end points, so what varies together cancels. Tours are left out; `"via": 1` in
+    both groups takes those with one end point on the way instead.
 
     - `numerator`, `denominator`: the two statistics, in the unit of the metric;
     - `ratio`, `ratio_low`, `ratio_high`: symmetric on the log scale. A denominator of 0 or less gives inf or
@@ -46,9 +48,10 @@ def barrier_ratio(
     RequestError as `barrier_summary` does, and for a value of a column that no row has.
     """
     rows = select(barriers, "barriers", metric=metric)
-    upper, missing_upper = one_per_pair(select(rows, "numerator", **numerator), value)
-    lower, missing_lower = one_per_pair(select(rows, "denominator", **denominator), value)
-    both = upper.merge(lower, on=["endpoint_a", "endpoint_b"], suffixes=("_upper", "_lower"))
+    upper, missing_upper = one_per_pair(_chosen(rows, "numerator", numerator), value)
+    lower, missing_lower = one_per_pair(_chosen(rows, "denominator", denominator), value)
+    ends = [column for column in upper.columns if column != "value"]
+    both = upper.merge(lower, on=ends, suffixes=("_upper", "_lower"))
     found = estimate(
         both,
         both[["value_upper", "value_lower"]].to_numpy(),
@@ -64,7 +67,7 @@ def barrier_ratio(
     record = {
         "metric": metric,
         "pairs": len(both),
-        "endpoints": len(np.unique(both[["endpoint_a", "endpoint_b"]].to_numpy(dtype=str))),
+        "endpoints": endpoints_of(both),
         "units": found.units,
         "unmatched": len(upper) + len(lower) - 2 * len(both),
         "missing": missing_upper + missing_lower,
@@ -79,6 +82,15 @@ def barrier_ratio(
         "reason": reason,
     }
     return pd.DataFrame([record])
+
+
+def _chosen(rows: pd.DataFrame, where: str, equal: Mapping[str, object]) -> pd.DataFrame:
+    """The rows with these values; pairs alone, or the tours with so many stops as `via` says."""
+    stops = equal.get("via")
+    rows = select(rows, where, **{column: value for column, value in equal.items() if column != "via"})
+    if "via" not in rows.columns:
+        return rows
+    return next((part for key, part in groups(rows, ["via"]) if key == (stops,)), rows.iloc[:0])
 
 
 def _ratio(found: Estimate) -> tuple[float, float, float, str]:

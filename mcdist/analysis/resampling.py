@@ -1,8 +1,9 @@
 """Resampling end points: the independent things in a sweep, from which every pair is made.
 
 With n units (end points, or families of them) a pair (a, b) has the weight w_a w_b in a sample that holds
-unit i w_i times, and w_a where both ends belong to one unit. A resampling is R such weightings; the
-covariance of estimates over them, times `factor`, estimates the covariance of the estimates themselves.
+unit i w_i times, and w_a where both ends belong to one unit; a tour through several end points, the product over
+all its units. A resampling is R such weightings; the covariance of estimates over them, times `factor`, estimates
+the covariance of the estimates themselves.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mcdist.analysis.pairs import tour_stops
 from mcdist.errors import RequestError
 
 __all__ = [
@@ -66,9 +68,9 @@ def stream(seed: int, *names: object) -> np.random.Generator:
 def families(endpoints: pd.DataFrame) -> dict[str, str]:
     """For every end point of the `endpoints` table, the one that stands for its family (itself where it is alone).
 
-    What is independent is the family: end points that were branched from one parent share its training, and those of
-    one problem and seed (trained, say, at several learning rates) share initial weights and data order. Pass the
-    result as `families` to the functions that give intervals.
+    What is independent is the family: end points that were branched from one parent, or trained on from it, share
+    its training, and those of one problem and seed (trained, say, at several learning rates) share initial weights
+    and data order. Pass the result as `families` to the functions that give intervals.
     """
     parent: dict[str, str] = {
         str(child): str(ancestor)
@@ -95,19 +97,27 @@ def families(endpoints: pd.DataFrame) -> dict[str, str]:
     return {name: first[origins[top]] if top in origins else top for name, top in roots.items()}
 
 
-def codes(pairs: pd.DataFrame, family: Mapping[str, str] | None) -> tuple[Ints, Ints, int]:
-    """Units of both ends of every pair as numbers 0..n-1 in the order of their names, and n."""
-    ends = pairs[["endpoint_a", "endpoint_b"]].astype(str).to_numpy(dtype=object)
+def codes(pairs: pd.DataFrame, family: Mapping[str, str] | None) -> tuple[Ints, int]:
+    """Units of the ends of every pair, and of the stops of every tour, as numbers 0..n-1 in the order of their
+    names, and n.
+
+    Shape [M, E] with E the most units that a row has; each unit of a row once, -1 in the places left over.
+    """
+    ends = zip(pairs["endpoint_a"].astype(str), pairs["endpoint_b"].astype(str), tour_stops(pairs), strict=True)
+    rows = [(a, b, *stops) for a, b, stops in ends]
     if family is not None:
-        ends = np.array([[family.get(name, name) for name in row] for row in ends], dtype=object).reshape(-1, 2)
-    names, number = np.unique(ends.ravel().astype(str), return_inverse=True)
-    number = number.reshape(-1, 2).astype(np.int64)
-    return number[:, 0], number[:, 1], len(names)
+        rows = [tuple(family.get(name, name) for name in row) for row in rows]
+    number = {name: i for i, name in enumerate(sorted({name for row in rows for name in row}))}
+    units = np.full((len(rows), max((len(row) for row in rows), default=2)), -1, dtype=np.int64)
+    for place, row in enumerate(rows):
+        distinct = [number[name] for name in dict.fromkeys(row)]
+        units[place, : len(distinct)] = distinct
+    return units, len(number)
 
 
-def resample(a: Ints, b: Ints, n: int, method: str, n_boot: int, rng: np.random.Generator) -> Resampling:
+def resample(units: Ints, n: int, method: str, n_boot: int, rng: np.random.Generator) -> Resampling:
     """All samples without one unit (`"jackknife"`), or `n_boot` samples of n units with replacement
-    (`"bootstrap"`).
+    (`"bootstrap"`); `units` [M, E] as from `codes`.
 
     Bootstrap samples that hold no pair are left out. The factors: n - 1 for the jackknife, n / (n - 1) for
     the bootstrap (whose samples vary around the n observed units by one degree of freedom too little).
@@ -116,7 +126,9 @@ def resample(a: Ints, b: Ints, n: int, method: str, n_boot: int, rng: np.random.
         counts, factor = 1 - np.eye(n, dtype=np.int64), n - 1.0
     else:
         counts, factor = rng.multinomial(n, np.full(n, 1 / n), size=n_boot), n / (n - 1)
-    weights = np.where(a == b, counts[:, a], counts[:, a] * counts[:, b])
+    weights = counts[:, units[:, 0]]
+    for column in units.T[1:]:
+        weights = weights * np.where(column < 0, 1, counts[:, column])
     return Resampling(weights[weights.sum(axis=1) > 0], factor)
 
 

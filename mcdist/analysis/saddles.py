@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
-from mcdist.analysis.pairs import check_columns, select, unordered
+from mcdist.analysis.pairs import check_columns, select, unordered, without_tours
 
 __all__ = ["SaddleForest", "minimax_saddles", "saddle_forest", "saddle_tree"]
 
@@ -61,11 +61,11 @@ def saddle_forest(barriers: pd.DataFrame, metric: str = "train_loss") -> SaddleF
     """The forest of saddles over all given rows of that metric of the `barriers` table.
 
     Pass the rows of one problem (and `aligned` or not) only: every path counts as one between the same end
-    points. Rows whose saddle is not finite join nothing; their end points are still in the forest. Raises
-    RequestError for a metric that no row has.
+    points. Rows whose saddle is not finite join nothing; their end points are still in the forest. Tours are
+    left out: their saddle is one of its legs'. Raises RequestError for a metric that no row has.
     """
     check_columns(barriers, [*_EDGE[:2], "max", *_EDGE[3:], "value_a", "value_b"], "barriers")
-    rows = select(barriers, "barriers", metric=metric).rename(columns={"max": "saddle"})
+    rows = without_tours(select(barriers, "barriers", metric=metric))[0].rename(columns={"max": "saddle"})
     ends = pd.concat([rows[[f"endpoint_{x}", f"value_{x}"]].set_axis(["name", "value"], axis=1) for x in "ab"]).astype(
         {"name": str, "value": float}
     )

@@ -29,7 +29,7 @@ def test_a_jackknife_sample_is_the_pairs_without_one_end_point(n, seed):
     rng = np.random.default_rng(seed)
     a, b = np.triu_indices(n, 1)
     values = rng.normal(size=len(a))
-    samples = resample(a, b, n, "jackknife", 0, rng)
+    samples = resample(np.stack([a, b], axis=1), n, "jackknife", 0, rng)
     kept = [values[(a != unit) & (b != unit)] for unit in range(n)]
     expected = [rest.mean() for rest in kept if len(rest)]
     np.testing.assert_allclose(replicate(values[:, None], samples.weights, "mean")[:, 0], expected)
@@ -37,8 +37,8 @@ def test_a_jackknife_sample_is_the_pairs_without_one_end_point(n, seed):
 
 
 def test_a_bootstrap_pair_weighs_the_product_of_its_ends_and_one_inside_a_family_its_count():
-    a, b = np.array([0, 0, 1]), np.array([1, 0, 2])
-    weights = resample(a, b, 3, "bootstrap", 4000, stream(0, "test")).weights
+    units = np.array([[0, 1], [0, -1], [1, 2]])
+    weights = resample(units, 3, "bootstrap", 4000, stream(0, "test")).weights
     # E w_a w_b = n (n - 1) / n^2 for multinomial counts, E w_a = 1; samples without a pair are left out.
     assert (weights.sum(axis=1) > 0).all()
     np.testing.assert_allclose(weights.mean(axis=0)[:2], [2 / 3, 1], atol=0.08)
@@ -71,8 +71,8 @@ def test_end_points_of_one_problem_and_seed_are_one_family():
 
 def test_units_are_numbered_by_name_after_families_are_joined():
     pairs = pd.DataFrame({"endpoint_a": ["x", "y"], "endpoint_b": ["z", "x"]})
-    a, b, n = codes(pairs, {"z": "x"})
-    assert (a.tolist(), b.tolist(), n) == ([0, 1], [0, 0], 2)
+    units, n = codes(pairs, {"z": "x"})
+    assert (units.tolist(), n) == ([[0, -1], [1, 0]], 2)
 
 
 @pytest.mark.parametrize("statistic", ["mode", 0.0, 1.0, 2])

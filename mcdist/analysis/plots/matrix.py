@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mcdist.analysis.pairs import check_columns, one_per_pair, select
+from mcdist.analysis.pairs import check_columns, one_per_pair, select, without_tours
 from mcdist.analysis.plots.style import axis_label, quiet
 
 __all__ = ["endpoint_labels", "plot_barrier_matrix"]
@@ -28,10 +28,9 @@ def plot_barrier_matrix(
     """The value of every pair in colour (and in digits up to 10 end points); pairs without a value are grey.
 
     Rows and columns are end points by seed, taken from the `endpoints` table, else by id. Several paths of a
-    pair are averaged. Raises RequestError for a kind or metric that
-    no row has.
+    pair are averaged; tours are no pairs and left out. Raises RequestError for a kind or metric that no row has.
     """
-    rows = select(barriers, "barriers", kind=kind, metric=metric)
+    rows, _ = without_tours(select(barriers, "barriers", kind=kind, metric=metric))
     check_columns(rows, [value], "barriers")
     pairs, _ = one_per_pair(rows, value)
     names = np.unique(rows[["endpoint_a", "endpoint_b"]].to_numpy(dtype=str))

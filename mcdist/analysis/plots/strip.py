@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from mcdist.analysis.barriers import barrier_summary
-from mcdist.analysis.pairs import groups, one_per_pair, select
+from mcdist.analysis.pairs import one_per_pair, pair_groups, select
 from mcdist.analysis.plots.style import INK, axis_label, group_styles, quiet
 
 __all__ = ["plot_barrier_strip"]
@@ -34,7 +34,7 @@ def plot_barrier_strip(
     styles = group_styles(barriers, by)
     summary = barrier_summary(rows, by, value, "mean", level=level, families=families)
     labels = []
-    for place, ((key, mine), (_, found)) in enumerate(zip(groups(rows, by), summary.iterrows(), strict=True)):
+    for place, ((key, mine, _), (_, found)) in enumerate(zip(pair_groups(rows, by), summary.iterrows(), strict=True)):
         style = styles[key]
         values = one_per_pair(mine, value)[0]["value"].to_numpy(dtype=float)
         heights = place + 0.16 + 0.26 * _spread(len(values))

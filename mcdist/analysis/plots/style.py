@@ -41,17 +41,20 @@ class GroupStyle:
 
 
 def group_label(by: Sequence[str], key: Sequence[Any]) -> str:
-    """A group in words: `bezier, aligned, lr 0.01`; false and null columns are left out.
+    """A group in words: `bezier, aligned by weights, lr 0.01`; false and null columns are left out.
 
     >>> group_label(["kind", "aligned", "lr"], ["bezier", False, 0.01])
     'bezier, lr 0.01'
     """
-    parts = []
+    parts: list[str] = []
     for column, value in zip(by, key, strict=True):
         if pd.isna(value) or value is False or str(value) == "False":
             continue
-        if str(value) == "True":
-            parts.append(column)
+        if column == "alignment":
+            parts = [part for part in parts if part != "aligned"]
+            parts.append(f"aligned by {value}")
+        elif str(value) == "True":
+            parts.append(column.replace("_", " "))
         elif isinstance(value, str):
             parts.append(value if column in ("kind", "problem", "ends", "optimizer") else f"{column} {value}")
         else:
