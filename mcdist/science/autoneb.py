@@ -124,7 +124,8 @@ def autoneb(
     the part perpendicular to the tangent; SGD with momentum on the interior pivots (velocities stay with their pivots).
     All pivots of a path see the same minibatch, since the tangents compare the losses of neighbours: of different
     minibatches, noise would choose the direction. BatchNorm runs in train mode meanwhile; its statistics are
-    re-estimated wherever the path is looked at. The cycle of the lowest saddle is returned, as it was looked at.
+    re-estimated wherever the path is looked at. The cycle of the lowest saddle is returned, as it was looked at; of
+    several (an end may be the highest point) the one of the lowest mean loss.
 
     ends_a, ends_b: theta [K, P] each, kept bit for bit. accelerate: makes steps and evaluations faster.
     """
@@ -146,7 +147,11 @@ def autoneb(
 
 @dataclass
 class _Chain:
-    """A path on its way. shares: of the segments in its length, [M - 1], float64; steps: taken so far."""
+    """A path on its way.
+
+    shares: of the segments in its length, [M - 1], float64. steps: taken so far. ends: their losses, [2]. best: saddle
+    and mean loss of the lowest cycle, its number, and the chain as it was then.
+    """
 
     k: int
     controls: Tensor
@@ -155,18 +160,22 @@ class _Chain:
     steps: int = 0
     diverged: int | None = None
     cycles: list[CycleRecord] = field(default_factory=list)
-    best: int | None = None
-    lowest: Tensor | None = None
+    ends: Tensor | None = None
+    best: tuple[float, float, int, Tensor] | None = None
 
     def judge(self, profile: Tensor, recipe: NebRecipe, last: bool) -> None:
         """Take down the saddle of the cycle just made, keep the path if it is the lowest, and insert pivots."""
+        if self.ends is None:
+            self.ends = profile[[0, -1]]
+        profile[[0, -1]] = self.ends  # the same bits every time: where an end is the saddle, cycles tie exactly
         record, top = self.cycles[-1], int(profile.argmax())
         if not bool(profile.isfinite().all()):
             self.diverged = self.steps - 1
             return
         record.saddle, record.argmax = float(profile[top]), top / (len(profile) - 1)
-        if self.best is None or record.saddle < self.cycles[self.best].saddle:
-            self.best, self.lowest = len(self.cycles) - 1, self.controls
+        found = record.saddle, float(profile.mean())
+        if self.best is None or found < self.best[:2]:
+            self.best = (*found, record.cycle, self.controls)
         if not last:
             self._insert(profile, recipe)
 
@@ -192,9 +201,11 @@ class _Chain:
 
     def result(self) -> NebPath:
         """The lowest path; one that never got through a cycle as it is now."""
-        for i, record in enumerate(self.cycles):
-            record.kept = i == self.best
-        return NebPath(self.controls if self.lowest is None else self.lowest, self.cycles, self.diverged)
+        if self.best is None:
+            return NebPath(self.controls, self.cycles, self.diverged)
+        _, _, cycle, controls = self.best
+        self.cycles[cycle].kept = True
+        return NebPath(controls, self.cycles, self.diverged)
 
 
 def _with(rows: Tensor, at: int, row: Tensor) -> Tensor:
