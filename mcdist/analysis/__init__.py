@@ -1,6 +1,8 @@
 """Statistics, figures and the report of a sweep, from the store's tables alone."""
 
 from mcdist.analysis.barriers import barrier_summary
+from mcdist.analysis.curvature import curvature_ratios
+from mcdist.analysis.curvature_summaries import control_summary, curvature_profile, curvature_ratio_summary
 from mcdist.analysis.lengths import path_summary
 from mcdist.analysis.plots import plot_barrier_matrix, plot_barrier_strip, plot_dendrogram, plot_profiles
 from mcdist.analysis.profiles import mean_profile
@@ -8,10 +10,15 @@ from mcdist.analysis.ratios import barrier_ratio
 from mcdist.analysis.report import write_report
 from mcdist.analysis.resampling import families
 from mcdist.analysis.saddles import minimax_saddles, saddle_tree
+from mcdist.analysis.shares import share_summary
 
 __all__ = [
     "barrier_ratio",
     "barrier_summary",
+    "control_summary",
+    "curvature_profile",
+    "curvature_ratio_summary",
+    "curvature_ratios",
     "families",
     "mean_profile",
     "minimax_saddles",
@@ -21,5 +28,6 @@ __all__ = [
     "plot_dendrogram",
     "plot_profiles",
     "saddle_tree",
+    "share_summary",
     "write_report",
 ]

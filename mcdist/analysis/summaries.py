@@ -12,10 +12,11 @@ from mcdist.analysis.intervals import check_options, estimate
 from mcdist.analysis.pairs import check_columns, one_per_pair, pair_groups, tour_stops
 from mcdist.analysis.resampling import Statistic, stream
 
-__all__ = ["COUNTS", "QUANTILES", "endpoints_of", "pair_summary"]
+__all__ = ["ALL_EQUAL", "COUNTS", "QUANTILES", "endpoints_of", "pair_summary"]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COUNTS = ("pairs", "rows", "endpoints", "units", "missing", "tours")
+ALL_EQUAL = "all pairs have the same value"
 _EQUAL = 1e-9  # relative: values that differ by less differ by rounding
 
 
@@ -67,7 +68,7 @@ def pair_summary(
         (low,), (high,) = found.interval()
         reason = found.reason
         if not reason and np.ptp(values) <= _EQUAL * np.abs(values).max():
-            low, high, reason = np.nan, np.nan, "all pairs have the same value"  # no evidence of an error of zero
+            low, high, reason = np.nan, np.nan, ALL_EQUAL  # no evidence of an error of zero
         records.append(
             {
                 **dict(zip(by, key, strict=True)),
