@@ -7,16 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import vmap
 
+from mcdist.errors import RequestError
 from mcdist.problems.data.augment import random_crop_flip
 from mcdist.problems.data.dataset import Dataset
 from mcdist.problems.evaluation import SumProgram
+from mcdist.problems.likelihood import Softmax, cross_entropy
 from mcdist.problems.losses import Loss
 from mcdist.problems.part import Part
 from mcdist.science.batchnorm import reestimate
+from mcdist.science.head import Examples, Head
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.stacked import StackedModule
@@ -208,6 +210,25 @@ class Classification(Problem):
                     total += len(targets) * torch.stack([each.double() for each in judged])
         return torch.cat(sums, dim=1)
 
+    def sample(self, n: int | None, stream: Stream) -> Examples:
+        """See `Problem`: (inputs, targets) in the order of the data."""
+        part = self._parts["train"]
+        if n is not None and not 1 <= n <= len(part):
+            raise RequestError(f"samples is {n}, allowed: 1 to {len(part)}, the training examples, or none for all")
+        if n is None:
+            return part.scaled(part.stored), part.targets
+        rows = torch.from_numpy(np.sort(stream.generator().choice(len(part), n, replace=False))).to(self.device)
+        return part.scaled(part.stored[rows]), part.targets[rows]
+
+    def head(self) -> Head:
+        """See `Problem`."""
+        return Softmax(self.module, self._loss)
+
+    def value(self, points: Points, examples: Examples) -> Tensor:
+        """See `Problem`."""
+        head = self.head()
+        return head.loss(head.outputs(points, examples), examples)
+
     def stacks(self, *, training: bool) -> bool:
         """See `Problem`: no stack where one network after the other is faster, or where each draws its own numbers."""
         return not self.module.pointwise and not (training and self.module.random)
@@ -246,9 +267,7 @@ class Classification(Problem):
 
 def _judge_each(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy in nats [K, B] and error [K, B] of outputs [K, B, C] for targets [K, B]."""
-    # classes first: the softmax of a short last dimension is some eight times slower on a CPU
-    nats = F.cross_entropy(outputs.transpose(1, -1).contiguous(), targets, reduction="none")
-    return nats, _misses(outputs, targets)
+    return cross_entropy(outputs, targets), _misses(outputs, targets)
 
 
 def _misses(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mcdist.errors import RequestError
+from mcdist.science.head import Examples, Head
 from mcdist.science.layout import Layout
 from mcdist.science.points import Points
 from mcdist.science.streams import Stream
@@ -78,6 +80,24 @@ class Problem(ABC):
     @abstractmethod
     def glimpse(self, points: Points, accelerate: Accelerate | None = None) -> float:
         """Do a small part of `settle` and `evaluate`, to be timed; so many parts make up the whole."""
+
+    def sample(self, n: int | None, stream: Stream) -> Examples:
+        """n training examples (None: all) without replacement, drawn by `stream`, un-augmented; for all points alike.
+
+        Raises RequestError for an n that the data does not have, and where a problem has no fixed examples.
+        """
+        raise RequestError(f"{type(self).__name__} has no fixed examples: its curvature is not defined")
+
+    def value(self, points: Points, examples: Examples) -> Tensor:
+        """Mean loss [K] over the examples, without weight decay; eval mode, twice differentiable in `points.theta`.
+
+        Row k of the gradient depends on point k alone. Raises RequestError where `sample` does.
+        """
+        raise RequestError(f"{type(self).__name__} has no loss of fixed examples: its curvature is not defined")
+
+    def head(self) -> Head:
+        """How its loss follows from outputs. Raises RequestError for a problem that is a loss alone."""
+        raise RequestError(f"{type(self).__name__} is a loss alone: it has no outputs, so no GGN and no Fisher")
 
     @abstractmethod
     def state(self, points: Points, k: int) -> dict[str, Tensor]:

@@ -1,0 +1,67 @@
+"""Softmax outputs of a network as a likelihood, and losses of the user's own, which are none."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import vmap
+
+from mcdist.errors import RequestError
+from mcdist.problems.losses import Loss
+from mcdist.science.head import Examples, Head
+from mcdist.science.points import Points
+from mcdist.science.stacked import StackedModule
+
+__all__ = ["Softmax", "cross_entropy"]
+
+
+class Softmax(Head):
+    """Classes by the softmax of a network's outputs: log p(y | f) = f_y - ln sum_c exp(f_c).
+
+    The loss is -log p(y | f) unless `loss`, one of the user's own, is given; that one is no likelihood, so that the
+    methods which need one raise RequestError. Examples are (inputs [B, ...], targets [B]).
+    """
+
+    def __init__(self, module: StackedModule, loss: Loss | None = None) -> None:
+        self._module, self._loss = module, loss
+
+    def outputs(self, points: Points, examples: Examples) -> Tensor:
+        """See `Head`."""
+        self._module.switch("eval")
+        return self._module(points, examples[0], shared=True)
+
+    def loss(self, outputs: Tensor, examples: Examples) -> Tensor:
+        """See `Head`."""
+        targets = examples[1].expand(len(outputs), -1)
+        if self._loss is not None:
+            return vmap(self._loss)(outputs, targets)
+        return cross_entropy(outputs, targets).mean(1)
+
+    def labels(self, examples: Examples) -> Tensor:
+        """See `Head`."""
+        return examples[1]
+
+    def log_likelihood(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """See `Head`."""
+        self._demand_likelihood()
+        return -cross_entropy(outputs, labels)
+
+    def draw(self, outputs: Tensor, uniforms: Tensor) -> Tensor:
+        """See `Head`: the class in whose share of [0, 1), in order of classes, the uniform number falls."""
+        self._demand_likelihood()
+        upper = outputs.detach().double().softmax(-1).cumsum(-1)
+        passed = (uniforms.to(upper)[..., None] >= upper).sum(-1)
+        return passed.clamp(max=outputs.shape[-1] - 1)  # the shares may add up to a little less than 1
+
+    def _demand_likelihood(self) -> None:
+        if self._loss is not None:
+            raise RequestError(
+                "a loss of your own is no likelihood: it has no Fisher matrix (of cross_entropy alone); "
+                "its Hessian and its GGN can be measured"
+            )
+
+
+def cross_entropy(outputs: Tensor, labels: Tensor) -> Tensor:
+    """-log softmax(f)_y in nats, [K, B], of outputs [K, B, C] for labels [K, B]."""
+    # classes first: the softmax of a short last dimension is some eight times slower on a CPU
+    return F.cross_entropy(outputs.transpose(1, -1).contiguous(), labels, reduction="none")
