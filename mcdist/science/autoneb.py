@@ -173,11 +173,17 @@ class _Chain:
             self.diverged = self.steps - 1
             return
         record.saddle, record.argmax = float(profile[top]), top / (len(profile) - 1)
-        found = record.saddle, float(profile.mean())
+        found = record.saddle, self._mean(profile, recipe.dense)
         if self.best is None or found < self.best[:2]:
             self.best = (*found, record.cycle, self.controls)
         if not last:
             self._insert(profile, recipe)
+
+    def _mean(self, profile: Tensor, dense: int) -> float:
+        """Of the loss over the path's length, by trapezoids."""
+        segments = profile.unfold(0, dense + 2, dense + 1)
+        means = 0.5 * (segments[:, :-1] + segments[:, 1:]).mean(1)
+        return float(means @ self.shares.cpu())
 
     def _insert(self, profile: Tensor, recipe: NebRecipe) -> None:
         """Pivots at the greatest excess of the worst segments, from losses [(M - 1) (dense + 1) + 1]."""

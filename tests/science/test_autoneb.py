@@ -176,6 +176,51 @@ def test_insertion_happens_where_the_path_bulges_and_lowers_the_saddle() -> None
     assert [c.pivots for c in few.cycles] == [1, 2, 2, 2]
 
 
+class Bumps(Quadratic):
+    """Bumps of heights 1 and 1/2 on a line, at 0.35 and 0.8; notes where its gradient is taken."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.zeros(1, dtype=torch.float64))
+        self.visited: list[list[float]] = []
+
+    def loss(self, points: Points, batch: Any, precision: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
+        w = points.theta[:, 0]
+        loss = (-((w - 0.35) ** 2) / 0.004).exp() + 0.5 * (-((w - 0.8) ** 2) / 0.004).exp()
+        return loss, torch.zeros_like(loss)
+
+    def gradient(
+        self, points: Points, batch: Any, precision: torch.dtype | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        self.visited.append(points.theta[:, 0].tolist())
+        return super().gradient(points, batch, precision)
+
+
+@pytest.mark.parametrize(
+    ("changes", "inserted"),
+    [
+        ({"insert": 2}, [0.35, 0.8]),
+        ({"insert": 1}, [0.35]),
+        ({"most": 4}, [0.35]),
+        ({"threshold": 0.6}, [0.35]),
+        ({"threshold": 0.99}, []),
+    ],
+)
+def test_the_worst_segments_are_divided_where_they_are_worst(changes: dict[str, Any], inserted: list[float]) -> None:
+    """From 0 to 1 by quarters, each looked at in tenths; nothing moves, so that pivots are seen where they were put.
+
+    Both tops are such tenths, and too sharp for the slope of the straight line to shift the greatest excess.
+    """
+    of = Bumps()
+    a, b, streams = pairs([torch.zeros(1, dtype=torch.float64)], [torch.ones(1, dtype=torch.float64)])
+    recipe = NebRecipe((Cycle(1, 0.0),) * 2, weight_decay=0.0)
+    autoneb(of, a, b, replace(recipe, **changes), streams)
+    before, after = of.visited
+    assert before == pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0])
+    found = [w for w in after if min(abs(w - p) for p in before) > 1e-9]
+    assert len(after) == 5 + len(found)
+    assert found == pytest.approx(inserted)
+
+
 def test_segments_stay_short_where_pivots_were_inserted() -> None:
     of = MuellerBrown()
     a, b = stationary(of, [-0.56, 1.44])[0], stationary(of, [0.62, 0.03])[0]
@@ -239,6 +284,49 @@ def test_a_pack_is_its_paths_alone(make: Callable[[], Any] | None) -> None:
     for members in ([0], [1], [2], [3], [3, 1]):
         for k, path in zip(members, run(members), strict=True):
             same(path, together[k], 1e-10)
+
+
+class Shifted(Quadratic):
+    """A bowl about a place that is in the point's buffers, where a network has its frozen parameters."""
+
+    def loss(self, points: Points, batch: Any, precision: torch.dtype | None = None) -> tuple[Tensor, Tensor]:
+        return super().loss(Points(points.theta - points.buffers["shift"], {}), batch)
+
+
+def test_each_path_has_the_buffers_of_its_own_end() -> None:
+    of = Shifted(torch.zeros(4, dtype=torch.float64))
+    a, b, shift = torch.randn(3, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).unbind()
+    ends_a, ends_b = Points(a, {"shift": shift}), Points(b, {"shift": shift})
+    streams = [Stream.of("neb", k) for k in range(3)]
+    recipe = NebRecipe((Cycle(6, 0.1), Cycle(6, 0.1)))
+    together = autoneb(of, ends_a, ends_b, recipe, streams)
+    for k, path in enumerate(together):
+        same(path, autoneb(of, ends_a[k], ends_b[k], recipe, streams[k : k + 1])[0], 1e-10)
+
+
+class Unsteady(Valley):
+    """The valley, measured a little differently each time."""
+
+    calls = 0
+
+    def evaluate(self, *args: Any, **options: Any) -> dict[str, Tensor]:
+        self.calls += 1
+        return {name: values - 1e-12 * self.calls for name, values in super().evaluate(*args, **options).items()}
+
+
+@pytest.mark.parametrize(("cycles", "kept"), [((3, 0.01, 30, 0.01), 1), ((30, 0.01, 2, -0.005), 0)])
+def test_where_an_end_is_the_highest_point_the_lowest_mean_decides(
+    cycles: tuple[int, float, int, float], kept: int
+) -> None:
+    """Not the rounding of the end's own loss. A negative rate climbs a little again."""
+    of = Unsteady(P=5)
+    a, b, streams = pairs([of.at(-1.0)], [of.at(0.9, 0.0, 1.3)])
+    recipe = replace(VALLEY, cycles=(Cycle(*cycles[:2]), Cycle(*cycles[2:])))
+    (path,) = autoneb(of, a, b, recipe, streams)
+    top = float(of.loss(b, None)[0])
+    assert path.cycles[0].saddle == path.cycles[1].saddle == pytest.approx(top, abs=1e-9)
+    assert [record.argmax for record in path.cycles] == [1.0, 1.0]
+    assert [record.kept for record in path.cycles] == [kept == 0, kept == 1]
 
 
 def test_a_cycle_is_the_published_step_again_and_again() -> None:
