@@ -80,7 +80,9 @@ def tour_stops(rows: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def _stops(frame: pd.DataFrame) -> pd.Series:
-    count = [float(len(stops)) if stops else np.nan for stops in tour_stops(frame)]
+    """The number of end points on the way, NaN for a pair; as it is where it is a number already."""
+    via = frame["via"] if "via" in frame.columns else pd.Series(None, index=frame.index, dtype=object)
+    count = [np.nan if v is None else float(v) if np.ndim(v) == 0 else float(len(v)) for v in via]
     return pd.Series(count, index=frame.index, dtype=float, name="via")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mcdist.analysis.pairs import one_per_pair
+from mcdist.analysis.pairs import one_per_pair, without_tours
 from mcdist.analysis.plots import plot_barrier_matrix, plot_barrier_strip, plot_dendrogram, plot_profiles
 from mcdist.analysis.plots.style import INK, metric_name
 from mcdist.analysis.report.studies import Study
@@ -58,7 +58,7 @@ def strips(study: Study, metrics: Sequence[str], value: str, families: Families)
 
 def matrices(study: Study, metric: str, value: str) -> Picture | None:
     """The value of every pair, one matrix per group of paths; None with no value."""
-    rows = study.barriers[study.barriers["metric"] == metric]
+    rows, _ = without_tours(study.barriers[study.barriers["metric"] == metric])
     parts = [(label, part) for label, part in rows.groupby("path", observed=True) if len(one_per_pair(part, value)[0])]
     if not parts:
         return None
@@ -74,7 +74,7 @@ def matrices(study: Study, metric: str, value: str) -> Picture | None:
 def dendrograms(study: Study, metric: str) -> Picture | None:
     """The tree of lowest saddles, aligned paths apart from others; None where no path has a saddle."""
     finite = np.isfinite(study.barriers["max"].astype(float))
-    rows = study.barriers[(study.barriers["metric"] == metric) & finite]
+    rows, _ = without_tours(study.barriers[(study.barriers["metric"] == metric) & finite])
     parts = [(bool(aligned), part) for aligned, part in rows.groupby("aligned")]
     if not parts:
         return None

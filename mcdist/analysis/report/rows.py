@@ -11,11 +11,12 @@ import pandas as pd
 from mcdist.analysis.barriers import barrier_summary
 from mcdist.analysis.plots.style import metric_name
 from mcdist.analysis.ratios import barrier_ratio
-from mcdist.analysis.report.studies import Study, label_endpoints
+from mcdist.analysis.report.endpoints import label_endpoints, trained_on
+from mcdist.analysis.report.studies import Study
 from mcdist.analysis.report.sweep import SweepTables
 from mcdist.analysis.report.text import duration, interval, last_line, number, ratio, spread
 
-__all__ = ["barrier_rows", "endpoint_rows", "failure_rows", "overview", "ratio_rows", "task_rows"]
+__all__ = ["barrier_rows", "endpoint_rows", "failure_rows", "overview", "ratio_row", "ratio_rows", "task_rows"]
 
 Row = dict[str, Any]
 STATUSES = ("done", "failed", "blocked")
@@ -85,12 +86,13 @@ def _endpoint_row(label: str, endpoints: pd.DataFrame) -> Row:
     about = [str(first[name]) for name in ("dataset", "model") if pd.notna(first[name])]
     about += [f"{int(first['n_params']):,} parameters"] if pd.notna(first["n_params"]) else []
     about += [f"{int(first['epochs'])} epochs"] if pd.notna(first["epochs"]) else []
+    about += ["controls: end points trained on, no networks of their own"] if trained_on(endpoints).all() else []
     return {"label": label, "about": ", ".join(about), "count": len(endpoints), "cells": cells}
 
 
 def barrier_rows(study: Study, value: str, metrics: Sequence[str], families: Mapping[str, str]) -> list[Row]:
     """Mean and median of a value by group of paths and metric, with intervals, and the spread over pairs."""
-    by = ("path", "metric")
+    by = (*study.group, "metric")
     mean = barrier_summary(study.barriers, by, value, "mean", families=families)
     median = barrier_summary(study.barriers, by, value, "median", families=families)
     both = mean.merge(median[[*by, "estimate", "low", "high"]], on=by, suffixes=("", "_median"))
@@ -108,48 +110,66 @@ def barrier_rows(study: Study, value: str, metrics: Sequence[str], families: Map
             "spread": spread(row["q05"], row["q95"]),
             "note": row["reason"],
         }
-        for row in both.sort_values(list(by[::-1]), key=lambda names: names.map(order)).to_dict("records")
+        for row in both.sort_values(["metric", "path"], key=lambda names: names.map(order)).to_dict("records")
     ]
 
 
 def ratio_rows(study: Study, value: str, metrics: Sequence[str], families: Mapping[str, str]) -> list[Row]:
-    """The linear path's mean value over each other group's, on the same pairs and with the same alignment."""
-    paths = study.paths.drop_duplicates("path").sort_values("path")
-    lines = paths.loc[paths["kind"] == "linear", ["path", "aligned"]]
-    others = paths.loc[paths["kind"] != "linear", ["path", "aligned"]]
-    matched = lines.merge(others, on="aligned", suffixes=("_line", "_other"))
+    """The linear path's mean value over each other kind's, on the same pairs and with the same alignment."""
+    variants = study.variants[["path", "kind", "aligned", "alignment", "repair", "stops"]]
+    lines = variants[(variants["kind"] == "linear") & ~variants["repair"]]
+    others = variants[variants["kind"] != "linear"]
+    matched = lines.merge(others, on=["aligned", "alignment", "stops"], suffixes=("_line", "_other"))
     rows: list[Row] = []
     for metric in metrics:
         held = set(study.barriers.loc[study.barriers["metric"] == metric, "path"])
         rows.extend(
-            _ratio_row(study.barriers, metric, value, line, other, families)
-            for line, other in zip(matched["path_line"], matched["path_other"], strict=True)
+            ratio_row(study.barriers, metric, value, line, other, stops, families, ("mean",))
+            for line, other, stops in matched[["path_line", "path_other", "stops"]].itertuples(index=False)
             if {line, other} <= held
         )
     return rows
 
 
-def _ratio_row(
-    barriers: pd.DataFrame, metric: str, value: str, line: str, other: str, families: Mapping[str, str]
+def ratio_row(
+    barriers: pd.DataFrame,
+    metric: str,
+    value: str,
+    upper: str,
+    lower: str,
+    stops: int,
+    families: Mapping[str, str],
+    statistics: Sequence[str],
 ) -> Row:
-    table = barrier_ratio(
-        barriers,
-        {"path": line},
-        {"path": other},
-        metric=metric,
-        value=value,
-        statistic="mean",
-        families=families,
-    )
-    found = table.iloc[0]
-    unmatched = f"{found['unmatched']} pairs in one of the two only" if found["unmatched"] else ""
+    """The ratio and the difference of each statistic of one group of paths over another's."""
+    via = {"via": stops} if stops else {}
+    found = [
+        barrier_ratio(
+            barriers,
+            {"path": upper, **via},
+            {"path": lower, **via},
+            metric=metric,
+            value=value,
+            statistic=statistic,
+            families=families,
+        ).iloc[0]
+        for statistic in statistics
+    ]
+    first = found[0]
+    unmatched = f"{first['unmatched']} pairs in one of the two only" if first["unmatched"] else ""
+    missing = f"{first['missing']} missing" if first["missing"] else ""
     return {
         "metric": metric_name(metric),
-        "paths": f"{line} / {other}",
-        "pairs": int(found["pairs"]),
-        "ratio": ratio(found["ratio"], found["ratio_low"], found["ratio_high"]),
-        "difference": interval(found["difference"], found["difference_low"], found["difference_high"]),
-        "note": "; ".join(filter(None, (found["reason"], unmatched))),
+        "paths": f"{upper} / {lower}",
+        "pairs": int(first["pairs"]),
+        "numbers": [
+            {
+                "ratio": ratio(row["ratio"], row["ratio_low"], row["ratio_high"]),
+                "difference": interval(row["difference"], row["difference_low"], row["difference_high"]),
+            }
+            for row in found
+        ],
+        "note": "; ".join(filter(None, (*dict.fromkeys(row["reason"] for row in found), unmatched, missing))),
     }
 
 

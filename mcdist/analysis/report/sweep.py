@@ -9,9 +9,10 @@ import pandas as pd
 from mcdist.errors import RequestError, unknown_name
 from mcdist.store import Store
 
-__all__ = ["SweepTables", "read_sweep"]
+__all__ = ["MEASURED", "SweepTables", "read_sweep"]
 
-_TABLES = ("tasks", "endpoints", "paths", "path_points", "barriers")
+MEASURED = ("alignments", "path_cycles", "curvature", "spectra", "spectral_densities", "planes", "plane_marks")
+_TABLES = ("tasks", "endpoints", "paths", "path_points", "barriers", *MEASURED)
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,19 @@ class SweepTables:
     paths: pd.DataFrame
     path_points: pd.DataFrame
     barriers: pd.DataFrame
+    alignments: pd.DataFrame
+    path_cycles: pd.DataFrame
+    curvature: pd.DataFrame
+    spectra: pd.DataFrame
+    spectral_densities: pd.DataFrame
+    planes: pd.DataFrame
+    plane_marks: pd.DataFrame
 
 
 def read_sweep(store: Store, sweep: str | None) -> SweepTables:
     """The tables of that sweep, or of all sweeps of the store together where it is None.
 
-    Raises RequestError for a sweep that the store does not hold.
+    A table that the store does not have yet is empty. Raises RequestError for a sweep that the store does not hold.
     """
     names = sorted(store.sweeps())
     if sweep is not None and sweep not in names:
