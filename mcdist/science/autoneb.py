@@ -10,9 +10,8 @@ and pivots are inserted where it bulges. Any number of pairs go together; the ba
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -260,7 +259,8 @@ def _steps(
     sizes = problem.batch_sizes(batch_size)
     losses = torch.empty(cycle.steps, len(streams), dtype=problem.dtype, device=problem.device)
     fast = None
-    for step, batch in enumerate(_minibatches(problem, streams, batch_size, cycle.steps)):
+    epochs = (problem.batches(streams, epoch, batch_size) for epoch in itertools.count())
+    for step, batch in enumerate(itertools.islice(itertools.chain.from_iterable(epochs), cycle.steps)):
         where = motion.where(step)
         if accelerate is not None and fast is None:
             fast = accelerated(update, accelerate, batch, where, cycle.lr)
@@ -268,12 +268,6 @@ def _steps(
         take = fast if fast is not None and sizes[step % len(sizes)] == sizes[0] else update
         losses[step], _ = take(batch, where, cycle.lr)
     return losses
-
-
-def _minibatches(problem: Problem, streams: Sequence[Stream], batch_size: int, steps: int) -> Iterator[Any]:
-    """So many minibatches, epoch after epoch."""
-    epochs = (problem.batches(streams, epoch, batch_size) for epoch in itertools.count())
-    return itertools.islice(itertools.chain.from_iterable(epochs), steps)
 
 
 def _profiles(
