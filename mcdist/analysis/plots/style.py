@@ -12,7 +12,17 @@ from matplotlib.axes import Axes
 from mcdist.analysis.pairs import groups
 from mcdist.store.schemas import TABLES
 
-__all__ = ["INK", "MUTED", "GroupStyle", "axis_label", "group_label", "group_styles", "metric_name", "quiet"]
+__all__ = [
+    "INK",
+    "MUTED",
+    "GroupStyle",
+    "axis_label",
+    "group_label",
+    "group_styles",
+    "measure_name",
+    "metric_name",
+    "quiet",
+]
 
 # The Okabe-Ito colours, told apart under every common colour vision; yellow is left out (too faint on white).
 KIND_COLOURS = {"linear": "#D55E00", "bezier": "#0072B2", "chain": "#009E73", "autoneb": "#CC79A7"}
@@ -27,6 +37,19 @@ _VALUES = {
     "barrier_mean": "barrier above the mean of the ends",
     "barrier_max": "barrier above the worse end",
     "max": "saddle",
+}
+
+
+_MEASURES = {
+    "lambda_max": "largest Hessian eigenvalue",
+    "hessian_trace": "Hessian trace",
+    "log_det": "log-determinant of the Hessian",
+    "ggn_max": "largest GGN eigenvalue",
+    "ggn_trace": "GGN trace",
+    "ggn_log_det": "log-determinant of the GGN",
+    "fisher_max": "largest Fisher eigenvalue",
+    "fisher_trace": "Fisher trace",
+    "fisher_log_det": "log-determinant of the Fisher matrix",
 }
 
 
@@ -81,6 +104,11 @@ def group_styles(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[object, .
 def metric_name(metric: str) -> str:
     """A column's name in words: `train_loss` is "train loss"."""
     return metric.replace("_", " ")
+
+
+def measure_name(measure: str) -> str:
+    """A measure of curvature in words: `fisher_trace` is "Fisher trace"."""
+    return _MEASURES.get(measure, metric_name(measure))
 
 
 def axis_label(metric: str, value: str | None = None) -> str:
