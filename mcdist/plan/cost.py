@@ -66,7 +66,7 @@ def _align(spec: AlignTask, size: ProblemSize) -> float:
 def _path(spec: PathTask, size: ProblemSize) -> float:
     if spec.path.neb is not None:
         neb = spec.path.neb
-        pivots = (neb.pivots + neb.most) / 2 + 2
+        pivots = (neb.beginning + neb.most) / 2 + 2
         return _STEP * _neb_steps(neb) * neb.batch_size * pivots + pivots * neb.dense * size.train
     return 0.0 if spec.path.train is None else _training(spec.path.train, size) * spec.path.draws
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mcdist.errors import RequestError
+from mcdist.science.alignment import Matching, Structure
 from mcdist.science.head import Examples, Head
 from mcdist.science.layout import Layout
 from mcdist.science.points import Points
@@ -98,6 +99,23 @@ class Problem(ABC):
     def head(self) -> Head:
         """How its loss follows from outputs. Raises RequestError for a problem that is a loss alone."""
         raise RequestError(f"{type(self).__name__} is a loss alone: it has no outputs, so no GGN and no Fisher")
+
+    def structure(self, given: Mapping[str, Any] | None = None) -> Structure:
+        """Which axes of which tensors of `state` share a permutation that leaves the function as it is.
+
+        given: the same as plain data, in place of what can be found out. Raises RequestError where it cannot.
+        """
+        raise RequestError(f"{type(self).__name__} has no known symmetry: it cannot be aligned")
+
+    def match_activations(
+        self, a: Mapping[str, Tensor], b: Mapping[str, Tensor], structure: Structure, samples: int
+    ) -> Matching:
+        """Permutations of b's units that have them do what those of a do on the first so many training examples."""
+        raise RequestError(f"{type(self).__name__} has no activations to be matched")
+
+    def repair(self, points: Points, t: Tensor, a: Points, b: Points) -> Points:
+        """The points phi(t) [T] between a and b (K = 1) with the activation statistics interpolated from theirs."""
+        raise RequestError(f"{type(self).__name__} has no activations to be repaired")
 
     @abstractmethod
     def state(self, points: Points, k: int) -> dict[str, Tensor]:

@@ -51,7 +51,11 @@ class CycleSpec(SpecModel):
 class NebSpec(SpecModel):
     """AutoNEB (Draxler et al. 2018): cycles of an elastic band, between which pivots are inserted."""
 
-    pivots: Int = Field(3, ge=2, description="pivots between the ends at the beginning")
+    pivots: Int | None = Field(
+        None,
+        ge=2,
+        description="pivots between the ends at the beginning; if not given 3, for the short schedule 15",
+    )
     cycles: Literal["long", "short"] | tuple[CycleSpec, ...] = Field(
         "long", description="a published schedule (long: 14 cycles, short: 7), or a list of {steps, lr}"
     )
@@ -70,13 +74,16 @@ class NebSpec(SpecModel):
         description="pivots are inserted where the loss exceeds theirs by this part of its range",
     )
     insert: Int = Field(2, ge=0, description="most pivots inserted after a cycle")
+    refine: Flag = Field(
+        True, description="inserted pivots keep the path finer where they are; false: equally long segments again"
+    )
     most: Int = Field(31, ge=2, description="most pivots in all")
     precision: Literal["full", "bfloat16"] = Field("full", description="bfloat16: autocast of the training forward")
 
     @model_validator(mode="after")
     def _consistent(self) -> NebSpec:
-        if self.most < self.pivots:
-            raise wrong(f"{self.most} pivots at most, but {self.pivots} at the beginning", "most")
+        if self.most < self.beginning:
+            raise wrong(f"{self.most} pivots at most, but {self.beginning} at the beginning", "most")
         if isinstance(self.cycles, tuple):
             if not self.cycles:
                 raise wrong("must be long, short, or a list of cycles {steps, lr} that is not empty", "cycles")
@@ -84,6 +91,11 @@ class NebSpec(SpecModel):
                 if getattr(self, name) is not None:
                     raise wrong(f"cycles that are listed have no {name}; it is for long and short", name)
         return self
+
+    @property
+    def beginning(self) -> int:
+        """Pivots between the ends at the beginning."""
+        return self.pivots if self.pivots is not None else 15 if self.cycles == "short" else 3
 
 
 class PathSpec(SpecModel):

@@ -66,6 +66,8 @@ MEASURED = (
             Column("residual", REAL, "|A v - lambda v| / |lambda| of an eigenvalue, null for others"),
             Column("floor", REAL, "log_det: eigenvalues above this were counted"),
             Column("rank", INT, "log_det: how many those were"),
+            Column("truncated", BOOL, "log_det: whether all that were computed were counted: there may be more"),
+            Column("left_out", REAL, "log_det: sum of the eigenvalues at or below the floor, where all are known"),
         ),
     ),
     Table(
@@ -89,6 +91,7 @@ MEASURED = (
             Column("operator", STR, "hessian or ggn"),
             Column("x", REAL, "eigenvalue"),
             Column("density", REAL, "density of eigenvalues there, integrating to 1"),
+            Column("stderr", REAL, "its standard error over random vectors"),
             *SUBSET,
         ),
     ),

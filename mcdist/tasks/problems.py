@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mcdist.errors import RequestError, unknown_name
+from mcdist.errors import RequestError
 from mcdist.problems.classification import Classification
 from mcdist.problems.data import Dataset, fingerprint, load_dataset
 from mcdist.problems.losses import resolve_loss
 from mcdist.problems.models import build_model, check_model
-from mcdist.science.paths import FAMILIES
 from mcdist.science.problem import Problem
 from mcdist.science.stacked import StackedModule, convolutional
 from mcdist.spec.base import canonical
 from mcdist.spec.problem import DataSpec, ProblemSpec
-from mcdist.spec.paths import PathSpec
 from mcdist.spec.sweep import SweepSpec
+from mcdist.tasks.checks import at, check_measures, check_paths, check_symmetry
 
 __all__ = ["Facts", "Prepared", "build_problem", "data_key", "prepare"]
 
@@ -64,28 +63,19 @@ def prepare(spec: SweepSpec, source: str = "spec") -> Prepared:
     """
     datasets: dict[str, Dataset] = {}
     problems, facts = [], []
+    check_paths(spec, source)
     for i, problem in enumerate(spec.problem):
         where = f"{source}: problem" + (f".{i}" if len(spec.problem) > 1 else "")
-        with _at(f"{where}.data"):
+        with at(f"{where}.data"):
             resolved, dataset = _load(problem, datasets)
-        with _at(f"{where}.model"):
+        with at(f"{where}.model"):
             module = _module(resolved, dataset)
-        with _at(where):
+        with at(where):
             problems.append(resolved)
             facts.append(_facts(resolved, dataset, module))
-    for i, path in enumerate(spec.paths):
-        with _at(f"{source}: paths.{i}"):
-            _check_path(path)
+            check_symmetry(spec.paths, partial(_built, resolved, dataset), _two(resolved, dataset))
+    check_measures(spec, [fact.train for fact in facts], source)
     return Prepared(spec.model_copy(update={"problem": tuple(problems)}), datasets, tuple(facts))
-
-
-@contextmanager
-def _at(where: str) -> Iterator[None]:
-    """Say where a wrong request is."""
-    try:
-        yield
-    except RequestError as error:
-        raise RequestError(f"{where}: {error}") from error
 
 
 def _load(problem: ProblemSpec, datasets: dict[str, Dataset]) -> tuple[ProblemSpec, Dataset]:
@@ -112,6 +102,15 @@ def _load(problem: ProblemSpec, datasets: dict[str, Dataset]) -> tuple[ProblemSp
     return problem, datasets[key]
 
 
+def _two(problem: ProblemSpec, data: Dataset) -> Tensor:
+    """Two inputs of zeros."""
+    return torch.zeros(2, *data.input_shape, dtype=_DTYPES[problem.dtype])
+
+
+def _built(problem: ProblemSpec, data: Dataset) -> nn.Module:
+    return build_model(problem.model.name, problem.model.args, data.input_shape, data.n_classes)
+
+
 def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module) -> Facts:
     resolve_loss(problem.loss, data.n_classes)
     if problem.statistics_size is not None and problem.statistics_size > len(data.train):
@@ -133,27 +132,15 @@ def _module(problem: ProblemSpec, data: Dataset) -> nn.Module:
     if ":" not in name or name.startswith("torchvision:"):
         return check_model(name, args, data.input_shape, data.n_classes)
     # a factory from elsewhere may do what no built-in does: see on real numbers whether torch.func can follow
-    module = build_model(name, args, data.input_shape, data.n_classes)
-    two = torch.zeros(2, *data.input_shape, dtype=_DTYPES[problem.dtype])
-    StackedModule(module, torch.device("cpu"), _DTYPES[problem.dtype]).probe(two)
+    module = _built(problem, data)
+    StackedModule(module, torch.device("cpu"), _DTYPES[problem.dtype]).probe(_two(problem, data))
     return module
-
-
-def _check_path(path: PathSpec) -> None:
-    if path.kind not in FAMILIES:
-        raise RequestError(unknown_name("path kind", path.kind, FAMILIES))
-    if FAMILIES[path.kind].trained:
-        if path.train is None:
-            raise RequestError(f"a path of kind {path.kind!r} needs train: {{epochs: ..., lr: ...}} for its bends")
-    elif path != PathSpec(kind=path.kind):
-        given = sorted(path.model_fields_set - {"kind"})
-        raise RequestError(f"a path of kind {path.kind!r} has no bends to train; got {', '.join(given)}")
 
 
 def build_problem(spec: ProblemSpec, data: Dataset, device: torch.device, channels_last: bool = False) -> Problem:
     """The problem, its data copied to the device. channels_last: images in that memory format."""
     return Classification(
-        lambda: build_model(spec.model.name, spec.model.args, data.input_shape, data.n_classes),
+        partial(_built, spec, data),
         data,
         device=device,
         dtype=_DTYPES[spec.dtype],

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from mcdist.tasks import endpoint, path, pause, profile
+from mcdist.tasks import align, curvature, endpoint, finetune, join, path, pause, plane, profile
 from mcdist.tasks.work import Kind
 
 __all__ = ["KINDS"]
 
-KINDS: dict[str, Kind] = {"endpoint": endpoint.KIND, "path": path.KIND, "profile": profile.KIND, "pause": pause.KIND}
+KINDS: dict[str, Kind] = {
+    "endpoint": endpoint.KIND,
+    "finetune": finetune.KIND,
+    "align": align.KIND,
+    "path": path.KIND,
+    "join": join.KIND,
+    "profile": profile.KIND,
+    "curvature": curvature.KIND,
+    "plane": plane.KIND,
+    "pause": pause.KIND,
+}

@@ -39,7 +39,8 @@ class Joined(PathFamily):
     def breaks(self, M: int) -> Tensor:
         """See `PathFamily`: those of the legs, and where they meet."""
         L = len(self.sizes)
-        return torch.unique(torch.cat([(self.family.breaks(m) + leg) / L for leg, m in enumerate(self.sizes)]))
+        found: Tensor = torch.unique(torch.cat([(self.family.breaks(m) + leg) / L for leg, m in enumerate(self.sizes)]))
+        return found
 
     def _by_leg(self, t: Tensor, M: int, of_leg: Callable[[Tensor, int], Tensor]) -> Tensor:
         if self.size != M:

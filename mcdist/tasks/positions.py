@@ -1,0 +1,66 @@
+"""Many points of weight space, made a few at a time and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from torch import Tensor
+
+from mcdist.science.points import Points
+from mcdist.science.problem import Problem
+from mcdist.science.tracing import Accelerate
+from mcdist.tasks.stored_path import LoadedPath
+from mcdist.tasks.work import Trial
+
+__all__ = ["at_once", "evaluation_trial", "measured", "positions"]
+
+_ELEMENTS = 1 << 27  # parameters of the positions held at once: 512 MiB in float32
+
+
+def at_once(problem: Problem) -> int:
+    """How many points are held at a time."""
+    return max(1, _ELEMENTS // problem.layout.size)
+
+
+def positions(
+    problem: Problem,
+    paths: Sequence[LoadedPath],
+    t: Tensor,
+    asked: Sequence[range],
+    accelerate: Accelerate | None = None,
+) -> Iterator[Points]:
+    """The settled points at phi(t[i]) for the i asked of every path, path after path, as many at a time as fit."""
+    places = [(k, i) for k, inner in enumerate(asked) for i in inner]
+    most = at_once(problem)
+    for start in range(0, len(places), most):
+        here = places[start : start + most]
+        parts = []
+        for k in dict.fromkeys(k for k, _ in here):
+            path, own = paths[k], t[[i for owner, i in here if owner == k]]
+            points = path.controls.at(path.family.at(path.controls.theta, own))
+            parts.append(_repaired(problem, path, points, own) if path.about.get("repair") else points)
+        yield problem.settle(Points.stack(parts) if len(parts) > 1 else parts[0], accelerate)
+
+
+def _repaired(problem: Problem, path: LoadedPath, points: Points, t: Tensor) -> Points:
+    return problem.repair(points, t, path.controls[0], path.controls[-1])
+
+
+def measured(
+    problem: Problem, settled: Iterable[Points], accelerate: Accelerate | None = None
+) -> dict[str, list[float]]:
+    """The metrics of settled points by name, one number per point, in order."""
+    found: dict[str, list[float]] = {}
+    for points in settled:
+        for name, values in problem.evaluate(points, accelerate).items():
+            found.setdefault(name, []).extend(values.tolist())
+    return found
+
+
+def evaluation_trial(problem: Problem, point: Points, many: int, accelerate: Accelerate | None) -> Trial:
+    """A batch of the evaluation of so many points; of one of them where they are computed one by one."""
+    stacked = problem.stacks(training=False)
+    tried = point.at(point.theta.expand(min(many, at_once(problem)) if stacked else 1, -1).clone())
+    parts = problem.glimpse(tried, accelerate)
+    step: Callable[[], object] = lambda: problem.glimpse(tried, accelerate)  # noqa: E731
+    return Trial(step, parts * many / len(tried), stacked, problem.images)
