@@ -60,7 +60,9 @@ def plot_curvature(
         ax.axvline(end, color=MUTED, linewidth=0.7, linestyle=":")
     ax.set(xlabel=_AXES[axis], ylabel=measure_name(measure), xlim=(-room, 1 + room))
     if len(controls):
-        handle = Line2D([], [], color=INK, marker="o", markersize=4.5, linewidth=1.1, label="ends trained on (controls)")
+        handle = Line2D(
+            [], [], color=INK, marker="o", markersize=4.5, linewidth=1.1, label="ends trained on (controls)"
+        )
         ax.legend(handles=[handle], loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8.5)
     quiet(ax)
     return ax
