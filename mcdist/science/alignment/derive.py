@@ -95,6 +95,8 @@ class _Walk(fx.Interpreter):
             self._followed[n] = self._follow(n, result)
         except Refusal as refusal:
             raise _refused(self._name, _where(self._network, n), str(refusal)) from refusal
+        except (AttributeError, IndexError, TypeError, ValueError) as error:  # a way to call it that no rule foresees
+            raise _refused(self._name, _where(self._network, n), f"called in a way not understood ({error})") from error
         return result
 
     def _follow(self, n: fx.Node, result: Any) -> Any:
@@ -198,6 +200,9 @@ def _structure(name: str, module: nn.Module, walk: _Walk) -> Structure:
     """The groups of exchangeable units, and where they lie."""
     weights = walk.weights
     axes = {key: weights.units.find(labels) for key, labels in weights.axes.items()}
+    for n, parameter in module.named_parameters():
+        if parameter.numel() > 1 and n not in {tensor for tensor, _ in axes}:
+            raise _refused(name, "forward", f"{n!r} takes no part in it (used in training alone?)")
     values = {v.tobytes(): v for v in (weights.units.find(labels) for labels in walk.values)}  # each once
     groups = exchangeable([*axes.values(), *values.values()])
     of = {unit: g for g, members in enumerate(groups) for unit in members}

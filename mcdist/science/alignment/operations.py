@@ -121,7 +121,7 @@ _NAMES: dict[FunctionRule, str] = {
     linear_function: "linear",
     conv_function: "conv1d conv2d conv3d",
     **{
-        pool(d): " ".join(f"{name}pool{d}d" for name in ("max", "avg", "lp", "adaptive_avg", "adaptive_max"))
+        pool(d): " ".join(f"{name}_pool{d}d" for name in ("max", "avg", "lp", "adaptive_avg", "adaptive_max"))
         for d in _DIMS
     },
 }
