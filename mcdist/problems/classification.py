@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from mcdist.problems.evaluation import SumProgram
 from mcdist.problems.likelihood import Softmax, cross_entropy
 from mcdist.problems.losses import Loss
 from mcdist.problems.part import Part
+from mcdist.problems.symmetry import structure_of
+from mcdist.science.alignment import Matching, Structure, activation_matching, repair
 from mcdist.science.batchnorm import reestimate
 from mcdist.science.head import Examples, Head
 from mcdist.science.points import Points
@@ -76,6 +79,8 @@ class Classification(Problem):
         self.images = len(data.input_shape) == 3
         self._program = SumProgram(self.module, _judge_each, self._parts, eval_batch)
         self.layout = self.module.layout
+        self._structures: dict[str, Structure] = {}
+        self._head = Softmax(self.module, loss)
         self.module.probe(next(self._parts["train"].chunks([2]))[0])
 
     def fresh_module(self) -> nn.Module:
@@ -222,12 +227,39 @@ class Classification(Problem):
 
     def head(self) -> Head:
         """See `Problem`."""
-        return Softmax(self.module, self._loss)
+        return self._head
 
     def value(self, points: Points, examples: Examples) -> Tensor:
         """See `Problem`."""
-        head = self.head()
-        return head.loss(head.outputs(points, examples), examples)
+        return self._head.loss(self._head.outputs(points, examples), examples)
+
+    def structure(self, given: Mapping[str, Any] | None = None) -> Structure:
+        """See `Problem`."""
+        key = json.dumps(given, sort_keys=True)
+        if key not in self._structures:
+            self._structures[key] = structure_of(self._plain(), next(self._parts["train"].chunks([2]))[0], given)
+        return self._structures[key]
+
+    def match_activations(
+        self, a: Mapping[str, Tensor], b: Mapping[str, Tensor], structure: Structure, samples: int
+    ) -> Matching:
+        """See `Problem`: by correlation over the first training examples, un-augmented."""
+        part = self._parts["train"]
+        if samples > len(part):
+            raise RequestError(f"samples is {samples}, allowed: up to {len(part)}, the training examples")
+        inputs = (inputs for inputs, _ in part.chunks(self._divide(samples, self._eval_batch)))
+        return activation_matching(self._plain(), a, b, structure, inputs)
+
+    def repair(self, points: Points, t: Tensor, ends: Points, structure: Structure) -> Points:
+        """See `Problem`: over the examples of the BatchNorm pass."""
+        part = self._parts["train"]
+        sizes = self._divide(self._statistics_size or len(part), self._eval_batch)
+        return repair(self.module, points, t, ends, structure, [inputs for inputs, _ in part.chunks(sizes)])
+
+    def _plain(self) -> nn.Module:
+        """A module like the problem's own; no random numbers are missed elsewhere for it."""
+        with torch.random.fork_rng(devices=[]):
+            return self.fresh_module()
 
     def stacks(self, *, training: bool) -> bool:
         """See `Problem`: no stack where one network after the other is faster, or where each draws its own numbers."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import vmap
 
 from mcdist.errors import RequestError
 from mcdist.problems.losses import Loss
+from mcdist.science.curvature.fisher import scores
+from mcdist.science.curvature.ghost import GhostNorms
 from mcdist.science.head import Examples, Head
 from mcdist.science.points import Points
 from mcdist.science.stacked import StackedModule
 
 __all__ = ["Softmax", "cross_entropy"]
+
+_PATCHES = 9  # numbers that a convolution's patches hold for each of its inputs, at most (3 x 3)
+_NUMBERS = 1 << 24  # of those at one time
+_NUMBERS_ON_GPU = 1 << 28
 
 
 class Softmax(Head):
@@ -24,6 +31,8 @@ class Softmax(Head):
 
     def __init__(self, module: StackedModule, loss: Loss | None = None) -> None:
         self._module, self._loss = module, loss
+        self._ghosts = GhostNorms(module)
+        self._trusted: bool | None = None
 
     def outputs(self, points: Points, examples: Examples) -> Tensor:
         """See `Head`."""
@@ -52,6 +61,37 @@ class Softmax(Head):
         upper = outputs.detach().double().softmax(-1).cumsum(-1)
         passed = (uniforms.to(upper)[..., None] >= upper).sum(-1)
         return passed.clamp(max=outputs.shape[-1] - 1)  # the shares may add up to a little less than 1
+
+    def squared_scores(self, points: Points, examples: Examples, labels: Tensor) -> Tensor | None:
+        """See `Head`."""
+        if self._trusted is None:  # a forward may use a layer's weight without calling the layer: that shows here
+            self._trusted = self._ghosts.usable and self._agree(points[0], tuple(t[:2] for t in examples), labels)
+        if not self._trusted:
+            return None
+        numbers = _NUMBERS_ON_GPU if points.theta.device.type == "cuda" else _NUMBERS
+        size = max(1, numbers // (len(points) * max(1, self._module.widest) * _PATCHES))
+        parts = []
+        for i in range(0, len(examples[0]), size):
+            part = self._squares(points, tuple(t[i : i + size] for t in examples), labels[:, i : i + size])
+            if part is None:
+                return None
+            parts.append(part)
+        return torch.cat(parts, dim=1)
+
+    def _squares(self, points: Points, examples: Examples, labels: Tensor) -> Tensor | None:
+        return self._ghosts(points, lambda still: self.log_likelihood(self.outputs(still, examples), labels))
+
+    def _agree(self, point: Points, examples: Examples, labels: Tensor) -> bool:
+        y = labels[:1, : len(examples[0])]
+        found = self._squares(point, examples, y)
+        if found is None:
+            return False
+        parts = torch.cat(list(scores(self, point, examples, y[0]))).split(self._module.layout.sizes, dim=1)
+        expected = torch.stack([part.square().sum(1, dtype=torch.float64) for part in parts], dim=1)
+        tolerance = torch.finfo(point.theta.dtype).eps ** 0.5
+        return torch.allclose(
+            found[0], expected, rtol=tolerance, atol=tolerance * float(expected.max()), equal_nan=True
+        )
 
     def _demand_likelihood(self) -> None:
         if self._loss is not None:

@@ -40,3 +40,10 @@ class Head(ABC):
     @abstractmethod
     def draw(self, outputs: Tensor, uniforms: Tensor) -> Tensor:
         """Labels [K, B] drawn from p(y | f) by uniform numbers [K, B] in [0, 1). Raises as `log_likelihood` does."""
+
+    def squared_scores(self, points: Points, examples: Examples, labels: Tensor) -> Tensor | None:
+        """|d log p(y_b | x_b) / d p|^2 for every parameter p, [K, B, number of parameters], float64, labels [K, B].
+
+        None where there is no way that is faster than the gradients of single examples.
+        """
+        return None

@@ -11,7 +11,6 @@ from torch.func import grad, vmap
 from mcdist.science.curvature.layers import Layers
 from mcdist.science.head import Examples, Head
 from mcdist.science.points import Points
-from mcdist.science.problem import Problem
 
 __all__ = ["gram", "label", "squared_scores"]
 
@@ -27,29 +26,32 @@ def label(head: Head, points: Points, examples: Examples, uniforms: Tensor | Non
         return head.draw(head.outputs(points, examples), uniforms)
 
 
-def squared_scores(problem: Problem, points: Points, examples: Examples, labels: Tensor, layers: Layers) -> Tensor:
+def squared_scores(head: Head, points: Points, examples: Examples, labels: Tensor, layers: Layers) -> Tensor:
     """|d log p(y_b | x_b) / d theta_l|^2 of every example b and layer l: [K, B, L], float64.
 
     Their mean over b, summed over l, is the trace of F = mean_b grad log p grad log p^T.
     """
+    fast = head.squared_scores(points, examples, labels)
+    if fast is not None:
+        return layers.gathered(fast)
 
     def of(k: int) -> Tensor:
-        return torch.cat([layers.sums(s.square()) for s in scores(problem, points[k], examples, labels[k])])
+        return torch.cat([layers.sums(s.square()) for s in scores(head, points[k], examples, labels[k])])
 
     return torch.stack([of(k) for k in range(len(points))])
 
 
-def gram(problem: Problem, point: Points, examples: Examples, labels: Tensor) -> Tensor:
+def gram(head: Head, point: Points, examples: Examples, labels: Tensor) -> Tensor:
     """S S^T / n [n, n] of one point, S [n, P] the scores: it has the eigenvalues of F that are not 0."""
     n = len(labels)
     found = torch.zeros(n, n, dtype=torch.float64, device=labels.device)
     start = 0
-    for rows in scores(problem, point, examples, labels):
+    for rows in scores(head, point, examples, labels):
         stop, at = start + len(rows), 0
         if len(rows) == n:
             found = (rows @ rows.T).double()
             break
-        for others in scores(problem, point, tuple(t[:stop] for t in examples), labels[:stop]):
+        for others in scores(head, point, tuple(t[:stop] for t in examples), labels[:stop]):
             block = (rows @ others.T).double()
             found[start:stop, at : at + len(others)], found[at : at + len(others), start:stop] = block, block.T
             at += len(others)
@@ -57,9 +59,8 @@ def gram(problem: Problem, point: Points, examples: Examples, labels: Tensor) ->
     return found / n
 
 
-def scores(problem: Problem, point: Points, examples: Examples, labels: Tensor) -> Iterator[Tensor]:
+def scores(head: Head, point: Points, examples: Examples, labels: Tensor) -> Iterator[Tensor]:
     """d log p(y_b | x_b) / d theta [b, P] at one point, as many examples at a time as memory allows."""
-    head = problem.head()
     buffers = point.buffers
 
     def log_likelihood(theta: Tensor, example: Examples, y: Tensor) -> Tensor:

@@ -24,6 +24,12 @@ class Leading:
     residuals: Tensor
     steps: Tensor
 
+    @classmethod
+    def joined(cls, parts: Sequence[Leading]) -> Leading:
+        """The rows of several, in order."""
+        fields = zip(*((part.values, part.residuals, part.steps) for part in parts), strict=True)
+        return cls(*(torch.cat(field, dim=1) for field in fields))
+
 
 @dataclass(frozen=True)
 class Krylov:
@@ -51,6 +57,8 @@ class Krylov:
         residuals = values.clone()
         for row in _rows(steps):
             m = int(steps[row])
+            if not self.diagonal[row][:m].isfinite().all():  # of a point that diverged: NaN, no error
+                continue
             ritz, vectors = torch.linalg.eigh(_tridiagonal(self.diagonal[row][:m], self.coupling[row][: m - 1]))
             found = min(k, m)
             values[row][:found] = ritz.flip(0)[:found] + shift
@@ -62,15 +70,15 @@ class Krylov:
 
         sum_i w_i f(x_i) = <v_1, f(A) v_1> for polynomials f of degree up to 2 m - 1.
         """
-        found = []
-        for k in range(self.steps.shape[0]):
-            of_point = []
-            for r in range(self.steps.shape[1]):
-                m = int(self.steps[k, r])
-                x, s = torch.linalg.eigh(_tridiagonal(self.diagonal[k, r, :m], self.coupling[k, r, : m - 1]))
-                of_point.append((x, s[0].square()))
-            found.append(of_point)
-        return found
+        return [[self._quadrature(k, r) for r in range(self.steps.shape[1])] for k in range(self.steps.shape[0])]
+
+    def _quadrature(self, k: int, r: int) -> tuple[Tensor, Tensor]:
+        m = int(self.steps[k, r])
+        T = _tridiagonal(self.diagonal[k, r, :m], self.coupling[k, r, : m - 1])
+        if not T.isfinite().all():
+            return torch.full((m,), torch.nan, dtype=torch.float64), torch.full((m,), torch.nan, dtype=torch.float64)
+        x, vectors = torch.linalg.eigh(T)
+        return x, vectors[0].square()
 
 
 def lanczos(
@@ -182,6 +190,9 @@ class _Run:
         self.diagonal[at, :, j], self.coupling[at, :, j] = alpha.cpu(), norm.cpu()
         self.basis[at, :, j + 1] = w / norm.clamp(min=torch.finfo(w.dtype).tiny).to(w.dtype)[..., None]
         self.length = j + 1
+        lost = torch.zeros_like(self.steps, dtype=torch.bool)
+        lost[at] = ~(alpha + norm).isfinite().all(-1, keepdim=True).cpu()
+        self.retire(lost)
         self._mend(j)
 
     def _product(self, v: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def curvature(problem: Problem, points: Points, recipe: CurvatureRecipe, streams
         if name in OPERATORS
     }
     found: list[Curvature] = []
-    size = _group(problem, points, examples, recipe, max(sizes.values(), default=0))
+    size = _group(problem, points, examples, recipe, sum(sizes.values()))
     for start in range(0, len(points), size):
         at = slice(start, start + size)
         bench = Workbench(problem, points[at], examples, recipe, streams[at], wanted, sizes)
@@ -61,8 +61,10 @@ def _wanted(recipe: CurvatureRecipe, P: int) -> dict[str, tuple[int, ...]]:
     wanted: dict[str, set[int]] = {name: set() for name in OPERATORS}
     for name in recipe.measures:
         measure = MEASURES[name]
-        if measure.leading != "none":
-            wanted[measure.operator].add(1 if measure.leading == "first" else recipe.top_k)
+        if measure.leading == "first" or (measure.leading == "trace" and recipe.trace_method == "krylov"):
+            wanted[measure.operator].add(1)
+        elif measure.leading == "top_k":
+            wanted[measure.operator].add(recipe.top_k)
     return {name: tuple(sorted(ks)) for name, ks in wanted.items()}
 
 

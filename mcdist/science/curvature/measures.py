@@ -22,11 +22,11 @@ Run = Callable[[Workbench, str, str], list[Curvature]]
 
 @dataclass(frozen=True)
 class Measure:
-    """run: the function. operator: hessian, ggn or fisher. leading: the eigenvalues it asks Lanczos for."""
+    """run: the function. operator: hessian, ggn or fisher. leading: the eigenvalues it asks Lanczos for, if any."""
 
     run: Run
     operator: str
-    leading: Literal["none", "first", "top_k"] = "none"
+    leading: Literal["none", "first", "top_k", "trace"] = "none"
 
 
 def largest(bench: Workbench, name: str, operator: str) -> list[Curvature]:
@@ -52,16 +52,15 @@ def spectrum(bench: Workbench, name: str, operator: str) -> list[Curvature]:
 
 def trace(bench: Workbench, name: str, operator: str) -> list[Curvature]:
     """The trace from random vectors, plus weight decay times the number of parameters."""
-    found, decay, sizes = bench.trace(operator), bench.recipe.weight_decay, bench.layers.sizes
-    first = bench.krylov(operator).reached[1][:, 0]
+    found, spent = bench.trace(operator)
+    decay, sizes = bench.recipe.weight_decay, bench.layers.sizes
     results = []
     for k in range(len(bench)):
         parts: list[tuple[str | None, Tensor, Tensor, int]] = [(None, found.whole[k], found.whole_error[k], sum(sizes))]
         if bench.recipe.layers:
             parts += zip(bench.layers.names, found.layers[k], found.layers_error[k], sizes, strict=True)
-        products = found.products + int(first[k])
         values = [
-            Value(name, layer, float(value) + decay * size, float(error), n_samples=bench.n, iterations=products)
+            Value(name, layer, float(value) + decay * size, float(error), n_samples=bench.n, iterations=int(spent[k]))
             for layer, value, error, size in parts
         ]
         results.append(Curvature(values))
@@ -103,7 +102,7 @@ def _leading(bench: Workbench, operator: str, k: int) -> list[tuple[str | None, 
     shift = bench.recipe.weight_decay
     found: list[tuple[str | None, int, Leading]] = [(None, 0, bench.krylov(operator).leading(k, shift))]
     if bench.recipe.layers:
-        blocks = bench.blocks(operator).leading(k, shift)
+        blocks = bench.blocks(operator)[k]
         found += [(layer, at, blocks) for at, layer in enumerate(bench.layers.names)]
     return found
 
@@ -127,8 +126,8 @@ MEASURES: dict[str, Measure] = {
     "lambda_max": Measure(largest, "hessian", "first"),
     "ggn_max": Measure(largest, "ggn", "first"),
     "fisher_max": Measure(fisher_largest, "fisher"),
-    "hessian_trace": Measure(trace, "hessian", "first"),
-    "ggn_trace": Measure(trace, "ggn", "first"),
+    "hessian_trace": Measure(trace, "hessian", "trace"),
+    "ggn_trace": Measure(trace, "ggn", "trace"),
     "fisher_trace": Measure(fisher_trace, "fisher"),
     "top_k": Measure(spectrum, "hessian", "top_k"),
     "ggn_top_k": Measure(spectrum, "ggn", "top_k"),

@@ -12,6 +12,9 @@ from mcdist.errors import RequestError
 
 __all__ = ["Curvature", "CurvatureRecipe", "Density", "Eigenvalue", "Value"]
 
+LABEL_MODES = ("data", "sampled")
+TRACE_METHODS = ("krylov", "hutch++", "hutchinson")
+
 
 @dataclass(frozen=True)
 class CurvatureRecipe:
@@ -21,7 +24,9 @@ class CurvatureRecipe:
     and part of the name of the streams of probes and sampled labels. label_mode: labels of the Fisher matrix, those of
     the data or drawn from the model. weight_decay: coefficient of 0.5 |w|^2 in the loss whose Hessian and GGN it is.
     top_k: eigenvalues of spectra and log-determinants. tol: relative change at which an eigenvalue has settled.
-    max_iterations: most products for it. probes: random vectors of a trace. floor: log-determinants are of the
+    max_iterations: most products for it. probes: random vectors of a trace. trace_method: krylov (what is left when the
+    subspace in which the greatest eigenvalue settled is taken out, on top of its products), hutch++ (a third of the
+    products for the range, a third for the trace in it) or hutchinson. floor: log-determinants are of the
     eigenvalues above it, an absolute number, so that sums at different points are of the same kind. layers: also layer
     by layer. density_*: vectors and Lanczos steps of a density, its grid points, and the standard deviation of its
     Gaussians as a part of the spectrum's extent.
@@ -36,6 +41,7 @@ class CurvatureRecipe:
     tol: float = 1e-3
     max_iterations: int = 100
     probes: int = 32
+    trace_method: Literal["krylov", "hutch++", "hutchinson"] = "krylov"
     floor: float = 1e-3
     layers: bool = False
     density_probes: int = 4
@@ -61,8 +67,9 @@ class CurvatureRecipe:
                 raise RequestError(f"curvature: {name} is {getattr(self, name)}, allowed: a number above 0")
         if not 0 <= self.weight_decay < float("inf"):
             raise RequestError(f"curvature: weight_decay is {self.weight_decay}, allowed: 0 or more")
-        if self.label_mode not in ("data", "sampled"):
-            raise RequestError(f"curvature: label_mode is {self.label_mode!r}, allowed: data, sampled")
+        for name, allowed in (("label_mode", LABEL_MODES), ("trace_method", TRACE_METHODS)):
+            if getattr(self, name) not in allowed:
+                raise RequestError(f"curvature: {name} is {getattr(self, name)!r}, allowed: {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,6 @@ from mcdist.science.curvature.layers import Layers
 from mcdist.science.curvature.operators import Operator
 
 __all__ = ["Known", "Trace", "deflated_trace", "from_krylov", "sketched"]
-
-
-_TOGETHER = 8  # probes: bounds the memory of their products
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,10 @@ class Trace:
     whole_error: Tensor
     layers: Tensor
     layers_error: Tensor
-    products: int
 
 
-def deflated_trace(operator: Operator, probes: Tensor, layers: Layers, known: Known | None = None) -> Trace:
-    """tr A = tr(Q^T A Q) + E z^T (1 - Q Q^T) A (1 - Q Q^T) z, for probes z [K, N, P] of independent signs.
+def deflated_trace(operator: Operator, probes: Iterable[Tensor], layers: Layers, known: Known | None = None) -> Trace:
+    """tr A = tr(Q^T A Q) + E z^T (1 - Q Q^T) A (1 - Q Q^T) z, for probes z [K, c, P] of independent signs.
 
     Without a known subspace this is Hutchinson's estimator; with a sketched one Hutch++ (Meyer, Musco, Musco & Woodruff
     2021); with that of a Lanczos iteration, which holds the greatest eigenvalues, its Krylov form (Chen & Hallman
@@ -46,17 +43,19 @@ def deflated_trace(operator: Operator, probes: Tensor, layers: Layers, known: Kn
     The trace of a diagonal block, E_l the projection on a layer, comes from the same products:
     tr(E_l A) = tr(E_l (Q Q^T A + A Q Q^T - Q Q^T A Q Q^T)) + E z^T E_l (1 - Q Q^T) A (1 - Q Q^T) z.
     """
-    rest = probes if known is None else _off(known, probes)
-    image = torch.cat([operator.apply(one) for one in rest.split(_TOGETHER, dim=1)], dim=1)
-    samples = layers.sums(probes * (image if known is None else _off(known, image)))
+    parts = []
+    for some in probes:
+        image = operator.apply(some if known is None else _off(known, some))
+        parts.append(layers.sums(some * (image if known is None else _off(known, image))))
+    samples = torch.cat(parts, dim=1)
     exact = samples.new_zeros(len(samples), len(layers))
     if known is not None:
         inner = known.basis @ known.image.mT  # [K, m, m], symmetric but for rounding
         doubled = layers.sums(known.basis * known.image) * 2
         exact = (doubled - layers.sums(known.basis * (inner @ known.basis))).sum(1)
-    parts, parts_error = _mean(samples)
+    of_layers, layers_error = _mean(samples)
     whole, whole_error = _mean(samples.sum(-1))
-    return Trace(whole + exact.sum(-1), whole_error, parts + exact, parts_error, probes.shape[1])
+    return Trace(whole + exact.sum(-1), whole_error, of_layers + exact, layers_error)
 
 
 def _off(known: Known, vectors: Tensor) -> Tensor:
