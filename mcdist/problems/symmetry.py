@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mcdist.science.alignment import Structure, derive, verify
+from mcdist.science.alignment import Structure, check_repairable, derive, verify
+from mcdist.science.stacked import StackedModule
 
-__all__ = ["structure_of"]
+__all__ = ["check_repair", "structure_of"]
 
 
 def structure_of(module: nn.Module, example: Tensor, given: Mapping[str, Any] | None = None) -> Structure:
@@ -25,5 +26,6 @@ def structure_of(module: nn.Module, example: Tensor, given: Mapping[str, Any] | 
     return structure
 
 
-def check_repair(module: nn.Module, example: Tensor) -> None:
-    """stub until repair is there"""
+def check_repair(module: nn.Module, example: Tensor, structure: Structure) -> None:
+    """Raise RequestError for a module whose activation statistics cannot be put right between two points."""
+    check_repairable(StackedModule(module, example.device, example.dtype), structure)

@@ -113,8 +113,8 @@ class Problem(ABC):
         """Permutations of b's units that have them do what those of a do on the first so many training examples."""
         raise RequestError(f"{type(self).__name__} has no activations to be matched")
 
-    def repair(self, points: Points, t: Tensor, a: Points, b: Points) -> Points:
-        """The points phi(t) [T] between a and b (K = 1) with the activation statistics interpolated from theirs."""
+    def repair(self, points: Points, t: Tensor, ends: Points, structure: Structure) -> Points:
+        """The points phi(t) [T] between two ends (K = 2) with the activation statistics interpolated from theirs."""
         raise RequestError(f"{type(self).__name__} has no activations to be repaired")
 
     @abstractmethod

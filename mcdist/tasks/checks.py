@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mcdist.errors import RequestError, unknown_name
 from mcdist.problems.symmetry import check_repair, structure_of
+from mcdist.science.alignment import Structure
 from mcdist.science.curvature import MEASURES
 from mcdist.science.paths import FAMILIES
 from mcdist.spec.measures import CurvatureSpec, PlaneSpec
@@ -60,22 +61,29 @@ def _refuse(path: PathSpec, names: Collection[str], why: str) -> None:
         raise RequestError(f"{why}; got {', '.join(said)}")
 
 
-def check_symmetry(paths: Sequence[PathSpec], make: Callable[[], nn.Module], example: Tensor) -> None:
+def check_symmetry(paths: Sequence[PathSpec], make: Callable[[], nn.Module], example: Tensor, train_size: int) -> None:
     """Raise RequestError where paths want a model aligned or repaired that cannot be.
 
     make: builds the model, with numbers in it. example: inputs [B, ...].
     """
+    for i, path in enumerate(paths):
+        if path.align.method == "activations" and path.align.samples > train_size:
+            raise RequestError(
+                f"paths.{i}: align: samples: {path.align.samples} are more than the {train_size} training examples"
+            )
     if not any(path.aligned or path.repair for path in paths):
         return
-    module, known = make().to(example.dtype), set[str]()
+    module, known = make().to(example.dtype), dict[str, Structure]()
     for i, path in enumerate(paths):
         given = path.align.structure
+        if not (path.aligned or path.repair):
+            continue
         with at(f"paths.{i}"):
+            key = json.dumps(given)
+            if key not in known:
+                known[key] = structure_of(module, example, given)
             if path.repair:
-                check_repair(module, example)
-            if path.aligned and json.dumps(given) not in known:
-                structure_of(module, example, given)
-                known.add(json.dumps(given))
+                check_repair(module, example, known[key])
 
 
 def check_measures(spec: SweepSpec, train_sizes: Sequence[int], source: str) -> None:

@@ -46,7 +46,7 @@ def _join(item: Item, spec: JoinTask, problem: Problem, bench: Bench) -> Result:
     return Result(
         rows={"paths": [{**who, **length_columns(family, controls), "seed": spec.path.seed}]},
         tensors=path_tensors(problem, controls, walked[0][0], walked[-1][-1]),
-        about=about_path(who, (first, last), sizes),
+        about=about_path(who, (first, last), sizes, spec.path.align.structure),
     )
 
 

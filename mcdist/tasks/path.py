@@ -133,7 +133,7 @@ def _result(
     return Result(
         rows={"paths": [row], **found.rows},
         tensors=path_tensors(problem, controls, *ends),
-        about=about_path(who, known if None not in known else (None, None)),
+        about=about_path(who, known if None not in known else (None, None), structure=path.align.structure),
     )
 
 

@@ -43,7 +43,15 @@ def positions(
 
 
 def _repaired(problem: Problem, path: LoadedPath, points: Points, t: Tensor) -> Points:
-    return problem.repair(points, t, path.controls[0], path.controls[-1])
+    """Each leg's positions (t increases) with activation statistics between those of the leg's own ends."""
+    L = len(path.sizes)
+    leg = (t * L).floor().clamp(max=L - 1).long()
+    structure, parts, start = problem.structure(path.structure), [], 0
+    for at, count in zip(*(x.tolist() for x in leg.unique_consecutive(return_counts=True)), strict=True):
+        here = slice(start, start := start + count)
+        ends = path.controls[at : at + 2]  # of straight lines alone: the legs' ends are all the points there are
+        parts.append(problem.repair(points[here], t[here] * L - at, ends, structure))
+    return Points.stack(parts)
 
 
 def measured(

@@ -73,7 +73,7 @@ def prepare(spec: SweepSpec, source: str = "spec") -> Prepared:
         with at(where):
             problems.append(resolved)
             facts.append(_facts(resolved, dataset, module))
-            check_symmetry(spec.paths, partial(_built, resolved, dataset), _two(resolved, dataset))
+            check_symmetry(spec.paths, partial(_built, resolved, dataset), _two(resolved, dataset), len(dataset.train))
     check_measures(spec, [fact.train for fact in facts], source)
     return Prepared(spec.model_copy(update={"problem": tuple(problems)}), datasets, tuple(facts))
 

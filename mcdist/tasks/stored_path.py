@@ -20,13 +20,14 @@ Metrics = Mapping[str, float]
 
 class LoadedPath(NamedTuple):
     """controls: K = n + 2 control points, in order. family: how they make a path. about: what the path is (kind, ends,
-    ...). ends: the metrics of end a and of end b, where they are known.
+    ...). ends: the metrics of end a and of end b, where they are known. structure: as it was given, if it was.
     """
 
     controls: Points
     family: PathFamily
     about: Mapping[str, Any]
     ends: tuple[dict[str, float] | None, dict[str, float] | None]
+    structure: Mapping[str, Any] | None = None
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -35,12 +36,20 @@ class LoadedPath(NamedTuple):
 
 
 def about_path(
-    who: Mapping[str, Any], ends: Sequence[Metrics | None] = (None, None), sizes: Sequence[int] = ()
+    who: Mapping[str, Any],
+    ends: Sequence[Metrics | None] = (None, None),
+    sizes: Sequence[int] = (),
+    structure: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
-    """The text kept beside a path's tensors. who: what the path is. ends: what was measured at ends that the path has
-    not moved: nobody needs to measure it again. sizes: control points of each leg, where there are several.
+    """The text kept beside a path's tensors.
+
+    who: what the path is. ends: what was measured at ends that the path has not moved, so that nobody needs to measure
+    it again. sizes: control points of each leg, where there are several. structure: of the network's permutations,
+    where it was given.
     """
     text = {"kind": "path", "path": json.dumps(who)}
+    if structure is not None:
+        text["structure"] = json.dumps(structure)
     if len(sizes) > 1:
         text["legs"] = json.dumps(list(sizes))
     known = {f"metrics_{end}": metrics for end, metrics in zip("ab", ends, strict=True)}
@@ -72,4 +81,5 @@ def load_path(stored: Stored, problem: Problem) -> LoadedPath:
     if "legs" in stored.about:
         family = Joined(family, json.loads(stored.about["legs"]))
     controls = Points.stack([problem.point(states[j]) for j in sorted(states)])
-    return LoadedPath(controls, family, about, (ends[0], ends[1]))
+    structure = json.loads(stored.about["structure"]) if "structure" in stored.about else None
+    return LoadedPath(controls, family, about, (ends[0], ends[1]), structure)
