@@ -49,7 +49,8 @@ def select(frame: pd.DataFrame, where: str, **equal: object) -> pd.DataFrame:
 
 def groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple[object, ...], pd.DataFrame]]:
     """The groups of a frame in sorted order, nulls last, each with its key (None for a null); the whole frame
-    where `by` is empty. The key of the column `via` is the number of end points in it, None for a pair.
+    where `by` is empty. The key of the column `via` is the number of end points in it, None for a pair, which
+    comes first.
     """
     if not by:
         yield (), frame
@@ -57,7 +58,8 @@ def groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple[objec
     keys: list[Any] = [_stops(frame) if column == "via" else column for column in by]
     key: Any
     for key, rows in frame.groupby(keys, dropna=False, sort=True, observed=True):
-        yield tuple(None if pd.isna(part) else part for part in key), rows
+        parts = zip(by, key, strict=True)
+        yield tuple(None if pd.isna(part) or (c == "via" and not part) else part for c, part in parts), rows
 
 
 def pair_groups(frame: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[tuple[object, ...], pd.DataFrame, int]]:
@@ -80,10 +82,10 @@ def tour_stops(rows: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def _stops(frame: pd.DataFrame) -> pd.Series:
-    """The number of end points on the way, NaN for a pair; as it is where it is a number already."""
+    """The number of end points on the way, 0 for a pair; as it is where it is a number already."""
     via = frame["via"] if "via" in frame.columns else pd.Series(None, index=frame.index, dtype=object)
-    count = [np.nan if v is None else float(v) if np.ndim(v) == 0 else float(len(v)) for v in via]
-    return pd.Series(count, index=frame.index, dtype=float, name="via")
+    count = [0.0 if v is None else float(v) if np.ndim(v) == 0 else float(len(v)) for v in via]
+    return pd.Series(count, index=frame.index, dtype=float, name="via").fillna(0.0)
 
 
 def unordered(rows: pd.DataFrame) -> pd.DataFrame:

@@ -22,22 +22,22 @@ _COLOURS = "viridis_r"
 def plot_plane(planes: pd.DataFrame, plane_marks: pd.DataFrame, plane_id: str, metric: str, ax: Axes) -> Axes:
     """Filled contours of a metric on a plane, with its three points a, b and c and the path in it.
 
-    Levels are spaced by logarithm for a loss (as far as a thousandth of the greatest value) and evenly for an error.
-    Both axes are Euclidean distances, on one scale. White is where the metric is not finite. Positions of a path
-    that do not lie in the plane are drawn where they project to, dashed. Raises RequestError for a plane or metric
-    that the tables do not hold.
+    Levels are spaced by logarithm, as far down as a thousandth of the greatest value. Both axes are Euclidean
+    distances, on one scale. White is where the metric is not finite. A path that does not lie in the plane is drawn
+    where it projects to, dashed. Raises RequestError for a plane or metric that the tables do not hold.
     """
     check_columns(planes, ["x", "y", metric], "planes")
     rows = select(planes, "planes", plane_id=plane_id)
     grid = rows.pivot_table(index="y", columns="x", values=metric, aggfunc="mean", dropna=False)
     values = grid.to_numpy(dtype=float)
     values = np.where(np.isfinite(values), values, np.nan)
-    levels = _levels(values, even=metric.endswith("_error"))
+    levels = _levels(values)
     if len(levels):
         x, y = grid.columns.to_numpy(dtype=float), grid.index.to_numpy(dtype=float)
         shades = BoundaryNorm(levels, 256)
         filled = ax.contourf(x, y, np.clip(values, levels[0], levels[-1]), levels, cmap=_COLOURS, norm=shades)
-        bar = ax.figure.colorbar(filled, ax=ax, fraction=0.046, pad=0.03, format="%.2g")
+        # Inside the axes' own frame, so that the bar is as high as the plane.
+        bar = ax.figure.colorbar(filled, cax=ax.inset_axes((1.03, 0.0, 0.04, 1.0)), format="%.2g")
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=8, length=2)
         bar.set_label(axis_label(metric), size=8.5)
@@ -48,7 +48,7 @@ def plot_plane(planes: pd.DataFrame, plane_marks: pd.DataFrame, plane_id: str, m
     return ax
 
 
-def _levels(values: NDArray[np.float64], even: bool) -> NDArray[np.float64]:
+def _levels(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bounds of the colours, none for a plane without a value."""
     known = values[np.isfinite(values)]
     if not len(known):
@@ -56,7 +56,7 @@ def _levels(values: NDArray[np.float64], even: bool) -> NDArray[np.float64]:
     low, high = float(known.min()), float(known.max())
     if high <= low:
         return np.array([low, low + max(abs(low), 1.0) * 1e-6])
-    if even or high <= 0:
+    if high <= 0:
         return np.linspace(low, high, _LEVELS)
     return np.geomspace(max(low, high * _SPAN), high, _LEVELS)
 

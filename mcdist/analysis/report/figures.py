@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from mcdist.analysis.pairs import one_per_pair, without_tours
 from mcdist.analysis.plots import plot_barrier_matrix, plot_barrier_strip, plot_dendrogram, plot_profiles
 from mcdist.analysis.plots.style import INK, metric_name
+from mcdist.analysis.report.pictures import Picture, legend, panels, picture
 from mcdist.analysis.report.studies import Study
 
-__all__ = ["Picture", "dendrograms", "matrices", "profile_panels", "strips"]
+__all__ = ["dendrograms", "matrices", "profile_panels", "strips"]
 
 Families = Mapping[str, str]
-_WIDTH = 10.4
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image as a data URI, and its text for readers who cannot see it."""
-
-    uri: str
-    alt: str
 
 
 def profile_panels(study: Study, metrics: Sequence[str], families: Families) -> Picture | None:
@@ -36,12 +22,12 @@ def profile_panels(study: Study, metrics: Sequence[str], families: Families) -> 
     metrics = [m for m in metrics if m in study.path_points.columns and study.path_points[m].notna().any()]
     if not metrics:
         return None
-    figure, axes = _panels(len(metrics), columns=2, height=2.9)
+    figure, axes = panels(len(metrics), columns=2, height=2.9)
     for ax, metric in zip(axes, metrics, strict=True):
         plot_profiles(study.path_points, study.paths, metric, ax, by=study.by, families=families)
-    _legend(figure, axes[0])
+    legend(figure, axes[0])
     names = ", ".join(map(metric_name, metrics))
-    return _picture(figure, f"Mean {names} against t for each kind of path. {study.label}.")
+    return picture(figure, f"Mean {names} against t for each kind of path. {study.label}.")
 
 
 def strips(study: Study, metrics: Sequence[str], value: str, families: Families) -> Picture | None:
@@ -49,11 +35,11 @@ def strips(study: Study, metrics: Sequence[str], value: str, families: Families)
     if not metrics:
         return None
     groups = study.barriers["path"].nunique()
-    figure, axes = _panels(len(metrics), columns=2, height=0.85 + 0.42 * groups)
+    figure, axes = panels(len(metrics), columns=2, height=0.85 + 0.42 * groups)
     for ax, metric in zip(axes, metrics, strict=True):
         plot_barrier_strip(study.barriers, metric, value, ax, by=study.by, families=families)
         ax.set_xlabel(ax.get_xlabel().replace("barrier above the straight line between the ends", "barrier"))
-    return _picture(figure, f"Barriers of all pairs with their mean, by kind of path. {study.label}.")
+    return picture(figure, f"Barriers of all pairs with their mean, by kind of path. {study.label}.")
 
 
 def matrices(study: Study, metric: str, value: str) -> Picture | None:
@@ -62,13 +48,13 @@ def matrices(study: Study, metric: str, value: str) -> Picture | None:
     parts = [(label, part) for label, part in rows.groupby("path", observed=True) if len(one_per_pair(part, value)[0])]
     if not parts:
         return None
-    figure, axes = _panels(len(parts), columns=3 if len(parts) > 2 else 2, height=3.2)
+    figure, axes = panels(len(parts), columns=3 if len(parts) > 2 else 2, height=3.2)
     for ax, (label, part) in zip(axes, parts, strict=True):
         kind = str(part["kind"].iloc[0])
         plot_barrier_matrix(part, kind, metric, value, ax, endpoints=study.endpoints)
         ax.set_title(str(label), fontsize=10, color=INK)
         figure.axes[-1].set_ylabel("")
-    return _picture(figure, f"Matrices of the {metric_name(metric)} barrier between seeds. {study.label}.")
+    return picture(figure, f"Matrices of the {metric_name(metric)} barrier between seeds. {study.label}.")
 
 
 def dendrograms(study: Study, metric: str) -> Picture | None:
@@ -78,33 +64,9 @@ def dendrograms(study: Study, metric: str) -> Picture | None:
     parts = [(bool(aligned), part) for aligned, part in rows.groupby("aligned")]
     if not parts:
         return None
-    figure, axes = _panels(len(parts), columns=min(len(parts), 2), height=3.6)
+    figure, axes = panels(len(parts), columns=min(len(parts), 2), height=3.6)
     for ax, (aligned, part) in zip(axes, parts, strict=True):
         plot_dendrogram(part, metric, ax, endpoints=study.endpoints)
         if len(parts) > 1:
             ax.set_title("after alignment" if aligned else "without alignment", fontsize=10, color=INK)
-    return _picture(figure, f"Tree of the lowest {metric_name(metric)} saddles between seeds. {study.label}.")
-
-
-def _panels(count: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with that many axes in rows of `columns`, each `height` inches high."""
-    rows = -(-count // columns)
-    figure = Figure(figsize=(_WIDTH, rows * height), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax in grid[count:]:
-        ax.remove()
-    return figure, list(grid[:count])
-
-
-def _legend(figure: Figure, ax: Axes) -> None:
-    handles, labels = ax.get_legend_handles_labels()
-    columns = min(len(labels), 5) or 1
-    figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=9.5)
-
-
-def _picture(figure: Figure, alt: str) -> Picture:
-    """The figure as SVG; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "mcdist", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", dpi=160, metadata={"Date": None})
-    return Picture("data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode(), alt)
+    return picture(figure, f"Tree of the lowest {metric_name(metric)} saddles between seeds. {study.label}.")

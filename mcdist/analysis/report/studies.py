@@ -17,7 +17,7 @@ from mcdist.analysis.plots.style import group_label
 from mcdist.analysis.report.endpoints import label_endpoints
 from mcdist.analysis.report.sweep import MEASURED, SweepTables
 
-__all__ = ["Study", "studies"]
+__all__ = ["FREE_POINTS", "Study", "studies"]
 
 _PATH_SETTINGS = (
     "control_points",
@@ -34,7 +34,7 @@ _PATH_SETTINGS = (
     "steps",
 )
 _VARIANT = ("kind", "aligned", "alignment", "repair")
-_FREE_POINTS = ("autoneb",)  # kinds whose number of control points is an outcome, no setting
+FREE_POINTS = ("autoneb",)  # kinds whose number of control points is an outcome, no setting
 
 
 @dataclass(frozen=True)
@@ -136,14 +136,14 @@ def _tell_apart(paths: pd.DataFrame, cycles: pd.DataFrame) -> tuple[pd.DataFrame
     tell groups apart. Paths with as many stops are compared with each other only.
     """
     steps = cycles.groupby("path_id")["steps"].sum()
-    paths = paths.rename(columns={"n_points": "control_points"}).assign(steps=paths["path_id"].map(steps))
+    paths = paths.assign(control_points=paths["n_points"], steps=paths["path_id"].map(steps))
     stops = pd.Series([len(stops) for stops in tour_stops(paths)], index=paths.index, dtype=int)
     varying = []
     for column in _PATH_SETTINGS:
         count = paths.groupby(["kind", stops])[column].transform("nunique", dropna=False)
         constant = count <= 1
         if column == "control_points":
-            constant |= paths["kind"].isin(_FREE_POINTS)
+            constant |= paths["kind"].isin(FREE_POINTS)
         if not constant.all():
             varying.append(column)
             paths[column] = paths[column].astype(object).where(~constant, None)

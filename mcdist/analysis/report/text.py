@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["duration", "interval", "last_line", "number", "ratio", "spread"]
+__all__ = ["duration", "interval", "last_line", "number", "parts", "ratio", "sentence", "share", "spread", "whole"]
 
 NONE = "–"  # noqa: RUF001 (an en dash is what a table shows for nothing)
 
@@ -35,10 +35,46 @@ def ratio(estimate: float, low: float, high: float) -> str:
     return f"{number(estimate)} [{number(low)}, {number(high)}]"
 
 
+def share(estimate: float, low: float, high: float) -> str:
+    """A part of a whole in percent, with its interval: `96 % [63, 100]`; a dash for NaN.
+
+    >>> share(1.0, 0.631, 1.0), share(0.5, float("nan"), float("nan"))
+    ('100 % [63, 100]', '50 %')
+    """
+    if not math.isfinite(estimate):
+        return NONE
+    whole = f"{100 * estimate:.0f} %"
+    return f"{whole} [{100 * low:.0f}, {100 * high:.0f}]" if math.isfinite(low) and math.isfinite(high) else whole
+
+
 def spread(low: float, high: float) -> str:
     """A range: `0.31 to 0.55`; one number where both are the same, a dash for NaN."""
     below, above = _fixed([low, high], 3)
     return below if below == above else f"{below} to {above}"
+
+
+def parts(estimate: float, low: float, high: float) -> tuple[str, str]:
+    """As `ratio`, the estimate and its interval apart, for the two lines of a narrow cell.
+
+    >>> parts(0.42, 0.31, 0.55), parts(0.42, float("nan"), float("nan"))
+    (('0.420', '[0.310, 0.550]'), ('0.420', ''))
+    """
+    middle, _, ends = ratio(estimate, low, high).partition(" ")
+    return middle, ends
+
+
+def whole(low: float, high: float) -> str:
+    """A range of whole numbers: `3 to 5`; one number where both are the same.
+
+    >>> whole(3.0, 5.0), whole(1000.0, 1000.0)
+    ('3 to 5', '1,000')
+    """
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def duration(seconds: float) -> str:

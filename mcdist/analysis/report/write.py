@@ -8,15 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from mcdist.analysis.comparison import published_table
 from mcdist.analysis.intervals import MIN_UNITS
+from mcdist.analysis.pairs import without_tours
 from mcdist.analysis.plots.style import axis_label, metric_name
-from mcdist.analysis.report import figures, rows
+from mcdist.analysis.report import figures, measured_figures, rows
+from mcdist.analysis.report.alignment import alignment_effect_rows, alignment_rows
+from mcdist.analysis.report.curvature import curvature_rows, endpoint_curvature_rows, layer_rows, ratios_of
+from mcdist.analysis.report.families import cycle_rows, family_heads, family_rows
+from mcdist.analysis.report.published import published_rows
 from mcdist.analysis.report.studies import Study, studies
 from mcdist.analysis.report.sweep import SweepTables, read_sweep
+from mcdist.analysis.report.text import sentence
 from mcdist.analysis.resampling import families
 from mcdist.errors import RequestError
 from mcdist.store import Store
@@ -51,9 +57,11 @@ def write_report(store: Store, out: str | os.PathLike[str], sweep: str | None = 
 def render(tables: SweepTables) -> str:
     """The report's HTML."""
     folder = importlib.resources.files(__package__)
-    # Escaping is set by hand: a template made from a string has no file name that would tell it is HTML.
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    template = environment.from_string(folder.joinpath("report.html").read_text(encoding="utf-8"))
+    files = FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8"))
+    environment = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, loader=files
+    )
+    template = environment.get_template("report.html")
     related = families(tables.endpoints)
     failures = rows.failure_rows(tables)
     return template.render(
@@ -66,6 +74,7 @@ def render(tables: SweepTables) -> str:
         endpoints=rows.endpoint_rows(tables),
         endpoint_metrics=[metric_name(metric) for metric in rows.ENDPOINT_METRICS],
         studies=[_study(study, number, related) for number, study in enumerate(studies(tables), 1)],
+        published=_published(tables, related),
         failures=failures[:_MOST_FAILURES],
         more_failures=max(len(failures) - _MOST_FAILURES, 0),
         min_units=MIN_UNITS,
@@ -75,6 +84,7 @@ def render(tables: SweepTables) -> str:
 def _study(study: Study, number: int, related: Mapping[str, str]) -> dict[str, Any]:
     """What the template shows of one study."""
     metrics = _metrics(study)
+    pairs, tours = without_tours(study.paths)
     main = "train_loss" if "train_loss" in metrics else metrics[0] if metrics else ""
     others = [
         (axis_label("", value).strip(": "), rows.barrier_rows(study, value, metrics, related))
@@ -84,9 +94,10 @@ def _study(study: Study, number: int, related: Mapping[str, str]) -> dict[str, A
     return {
         "anchor": f"study-{number}",
         "label": study.label,
-        "pairs": len(study.paths[["endpoint_a", "endpoint_b"]].drop_duplicates()),
+        "pairs": len(pairs[["endpoint_a", "endpoint_b"]].drop_duplicates()),
         "paths": len(study.paths),
-        "endpoints": pd.unique(study.paths[["endpoint_a", "endpoint_b"]].to_numpy().ravel()).size,
+        "tours": tours,
+        "endpoints": len(study.endpoints),
         "main": metric_name(main),
         "barriers": rows.barrier_rows(study, _VALUE, metrics, related) if metrics else [],
         "others": others,
@@ -95,7 +106,39 @@ def _study(study: Study, number: int, related: Mapping[str, str]) -> dict[str, A
         "strips": figures.strips(study, metrics, _VALUE, related),
         "matrices": figures.matrices(study, main, _VALUE),
         "dendrograms": figures.dendrograms(study, main),
+        "alignment": alignment_effect_rows(study, _VALUE, metrics, related),
+        "alignments": alignment_rows(study, related),
+        "cycles": cycle_rows(study, related),
+        **_measured(study, metrics, main, related),
     }
+
+
+def _measured(study: Study, metrics: list[str], main: str, related: Mapping[str, str]) -> dict[str, Any]:
+    """What it shows of curvature and planes, and of the families of paths side by side."""
+    ratios = ratios_of(study)
+    heads, measures = family_heads(ratios, metrics)
+    return {
+        "families": family_rows(study, ratios, metrics, main, related),
+        "family_heads": [sentence(f"{metric_name(m)} barrier") for m in heads]
+        + ["Length / chord", *(f"{sentence(name)}, middle / ends" for name in measures)],
+        "curvature": curvature_rows(study, ratios, related),
+        "layers": layer_rows(study, related),
+        "at_endpoints": endpoint_curvature_rows(study, related),
+        "curvature_panels": measured_figures.curvature_panels(study, related),
+        "spectra": measured_figures.spectra(study, related),
+        "densities": measured_figures.densities(study),
+        "planes": measured_figures.planes(study),
+        "more_planes": max(study.planes["plane_id"].nunique() - measured_figures.MOST_PLANES, 0),
+    }
+
+
+def _published(tables: SweepTables, related: Mapping[str, str]) -> dict[str, Any] | None:
+    """The published numbers beside the measured ones; None where no path was measured at all."""
+    if tables.paths.empty:
+        return None
+    names = ("endpoints", "paths", "path_points", "barriers", "curvature", "spectra")
+    table = published_table({name: getattr(tables, name) for name in names}, families=related)
+    return {"rows": published_rows(table), "same": bool(table["same_setting"].any())}
 
 
 def _metrics(study: Study) -> list[str]:
