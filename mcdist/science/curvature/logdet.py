@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -52,7 +54,12 @@ def log_det(bench: Workbench, name: str, operator: str) -> list[Curvature]:
 
 
 def above(eigenvalues: Tensor, floor: float) -> tuple[float, int, float]:
-    """sum of ln lambda over lambda > floor, the number of those, and the sum of the others (NaN are none)."""
+    """sum of ln lambda over lambda > floor, the number of those, and the sum of the others (NaN are none).
+
+    NaN, 0 and NaN where there is no eigenvalue at all, as of a point that diverged.
+    """
     there = eigenvalues[~eigenvalues.isnan()]
+    if not len(there):
+        return math.nan, 0, math.nan
     counted = there[there > floor]
     return float(torch.log(counted).sum()), len(counted), float(there[there <= floor].sum())

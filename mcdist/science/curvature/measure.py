@@ -31,6 +31,8 @@ def curvature(problem: Problem, points: Points, recipe: CurvatureRecipe, streams
             raise RequestError(unknown_name("measure of curvature", name, MEASURES))
     if len(streams) != len(points):
         raise RequestError(f"curvature: {len(points)} points need as many streams, got {len(streams)}")
+    if not len(points):
+        return []
     examples = problem.sample(recipe.samples, Stream.of("curvature", "subset", recipe.seed))
     wanted = _wanted(recipe, points.theta.shape[1])
     sizes = {

@@ -50,6 +50,8 @@ class CurvatureRecipe:
     density_width: float = 0.01
 
     def __post_init__(self) -> None:
+        if not self.measures:
+            raise RequestError("curvature: no measures")
         least = {
             "samples": 1,
             "top_k": 1,
@@ -70,6 +72,8 @@ class CurvatureRecipe:
         for name, allowed in (("label_mode", LABEL_MODES), ("trace_method", TRACE_METHODS)):
             if getattr(self, name) not in allowed:
                 raise RequestError(f"curvature: {name} is {getattr(self, name)!r}, allowed: {', '.join(allowed)}")
+        if self.trace_method == "hutch++" and self.probes < 4:
+            raise RequestError(f"curvature: hutch++ with {self.probes} probes, allowed: 4 or more")
 
 
 @dataclass(frozen=True)

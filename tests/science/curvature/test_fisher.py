@@ -13,7 +13,8 @@ from mcdist.problems.classification import Classification
 from mcdist.science.curvature import fisher
 from mcdist.science.curvature.layers import Layers
 from mcdist.science.points import Points
-from science.examples import CLASSES, convolved, normed, plain, problem, starts
+from science.curvature.matrices import dense_ggn
+from science.examples import CLASSES, convolved, noise, normed, plain, problem, starts
 
 
 class Reused(nn.Module):
@@ -83,13 +84,7 @@ def half_frozen() -> nn.Module:
     return network
 
 
-def images(make: Callable[[], nn.Module]) -> Classification:
-    return problem(convolved) if make is convolved else problem(make)
-
-
 def settled(make: Callable[[], nn.Module]) -> tuple[Classification, Points]:
-    from science.examples import noise
-
     of = problem(make, data=noise(shape=(2, 4, 4))) if make in (convolved, strided) else problem(make)
     points, _ = starts(of, range(3))
     return of, of.settle(points)
@@ -134,3 +129,32 @@ def test_which_networks_have_the_norms_without_the_gradients(make: Callable[[], 
     examples = of.data_of("train")
     found = of.head().squared_scores(points, examples, examples[1].expand(3, -1))
     assert (found is not None) == (make in (plain, normed, convolved, strided, half_frozen))
+
+
+@pytest.mark.parametrize("numbers", [1 << 24, 400, 1])
+def test_the_gram_matrix_has_the_eigenvalues_of_the_fisher_matrix(
+    numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All examples at a time, 7, and 1."""
+    monkeypatch.setattr(fisher, "_NUMBERS", numbers)
+    of, points = settled(plain)
+    S, examples = one_by_one(of, points)[1], of.data_of("train")
+    got = fisher.gram(of.head(), points[1], examples, examples[1])
+    assert torch.allclose(got, S @ S.T / 22, rtol=0, atol=1e-13)
+    eigenvalues = torch.linalg.eigvalsh(S.T @ S / 22)
+    assert torch.allclose(torch.linalg.eigvalsh(got), eigenvalues[-22:], rtol=0, atol=1e-12)
+    squares = fisher.squared_scores(of.head(), points[1], examples, examples[1][None], Layers(of.layout))
+    assert float(squares.sum() / 22) == pytest.approx(float(eigenvalues.sum()), rel=1e-12)
+
+
+def test_sampled_labels_make_the_gauss_newton_matrix_in_the_mean() -> None:
+    """For the cross-entropy, E_y grad log p grad log p^T = J^T (diag p - p p^T) J."""
+    of, points = settled(plain)
+    examples, layers = of.data_of("train"), Layers(of.layout)
+    p = of.head().outputs(points, examples).softmax(-1)
+    expected = 0.0
+    for c in range(CLASSES):
+        labels = torch.full((3, 22), c)
+        expected = expected + p[..., c] * fisher.squared_scores(of.head(), points, examples, labels, layers).sum(-1)
+    ggn = torch.stack([dense_ggn(of, points[k], examples).trace() for k in range(3)])
+    assert torch.allclose(expected.mean(1), ggn, rtol=1e-10)
