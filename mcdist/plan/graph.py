@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mcdist.errors import RequestError
 from mcdist.plan.pairs import choose_pairs
 from mcdist.plan.task import Blueprint, Task
 from mcdist.spec.measures import CurvatureSpec, PlaneSpec
@@ -43,7 +44,10 @@ class Plan:
 
 
 def make_plan(spec: SweepSpec) -> Plan:
-    """All tasks of a sweep. Settings that come to the same task share it."""
+    """All tasks of a sweep. Settings that come to the same task share it.
+
+    Raises RequestError for planes of pairs that nothing connects.
+    """
     tasks: dict[str, Task] = {}
     for task in _tasks(spec):
         tasks.setdefault(task.id, task)
@@ -162,7 +166,8 @@ class _Group:
     @property
     def planes(self) -> Iterator[Task]:
         """Planes through end points, and planes of paths."""
-        for plane in self._spec.measure.plane:
+        for i, plane in enumerate(self._spec.measure.plane):
+            self._check(plane, f"measure.plane.{i}")
             through = Blueprint(PlaneTask(problem=self._problem, plane=plane, of="endpoints"))
             for triple in plane.through:
                 yield through.task(*(self._ends[i].id for i in triple))
@@ -175,15 +180,21 @@ class _Group:
         return [c for c in self._connected if wanted and (not curvature.kinds or c.family.path.kind in curvature.kinds)]
 
     def _spanning(self, plane: PlaneSpec) -> list[_Connected]:
-        pairs = set(choose_pairs(plane.pairs, len(self._ends)))
+        pairs = {frozenset(pair) for pair in choose_pairs(plane.pairs, len(self._ends))}
         return [
             c
             for c in self._connected
-            if c.ends in pairs
-            and not c.join
+            if not c.join
+            and frozenset(c.ends) in pairs
             and c.family.path.kind != STRAIGHT
             and (not plane.kinds or c.family.path.kind in plane.kinds)
         ]
+
+    def _check(self, plane: PlaneSpec, where: str) -> None:
+        connected = {frozenset(c.ends) for c in self._connected if not c.join}
+        for pair in plane.pairs.pairs:
+            if frozenset(pair) not in connected:
+                raise RequestError(f"{where}: no path of the sweep connects the end points {list(pair)}")
 
     def _ends_of(self, connected: _Connected) -> tuple[Task, Task]:
         i, j = connected.ends

@@ -9,7 +9,20 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
-__all__ = ["MARKS", "PLACE", "SCALAR", "Flag", "Int", "Real", "Seed", "SpecModel", "canonical", "distinct", "wrong"]
+__all__ = [
+    "MARKS",
+    "PLACE",
+    "SCALAR",
+    "Flag",
+    "Int",
+    "Real",
+    "Seed",
+    "SpecModel",
+    "as_json",
+    "canonical",
+    "distinct",
+    "wrong",
+]
 
 Int = Annotated[int, Strict()]
 """An integer; no text, no true or false."""
@@ -57,6 +70,15 @@ M = TypeVar("M", bound=SpecModel)
 def wrong(message: str, *at: str | int) -> PydanticCustomError:
     """The error for a validator to raise. at: the key or position, inside what it validates, that is wrong."""
     return PydanticCustomError("wrong", "{message}", {"message": message, "at": at})
+
+
+def as_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Data of a user's own as JSON holds it, however it was given: a tuple and a list are the same."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        raise ValueError("must be finite numbers, text, true, false, null, lists and mappings") from None
+    return plain
 
 
 def distinct(models: tuple[M, ...]) -> tuple[M, ...]:

@@ -19,6 +19,9 @@ __all__ = ["explain", "shown"]
 
 _MOST = 20  # lines
 
+_BECAUSE = {"too_short", "literal_error"}
+"""What is said of a list because of an error inside: that nothing is left of it, or that it is no name either."""
+
 
 def explain(error: ValidationError, data: Any, origins: Mapping[Keys, Keys], source: Source) -> str:
     """One line per wrong place. data: what was validated; origins: where its expanded parts came from."""
@@ -28,8 +31,8 @@ def explain(error: ValidationError, data: Any, origins: Mapping[Keys, Keys], sou
     around = {place[:end] for place in places for end in range(len(place))}
     lines: dict[str, None] = {}  # in order, each once: one wrong value in a grid is many wrong settings
     for place, details in places.items():
-        if place in around and all(d["type"] == "too_short" for d in details):
-            continue  # said because of the error inside
+        if place in around and all(d["type"] in _BECAUSE for d in details):
+            continue
         keys = _original(place, origins)
         where = ".".join(map(str, keys)) or "the sweep"
         lines[f"{source.where(keys)}: {where}: {_message(details, place)}"] = None

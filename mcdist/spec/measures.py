@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mcdist.spec.base import PLACE, Flag, Int, M, Real, Seed, SpecModel, distinct, wrong
 from mcdist.spec.sections import PairsSpec
@@ -90,6 +90,13 @@ class PlaneSpec(SpecModel):
             if set(triple) in [set(other) for other in value[:at]]:
                 raise wrong(f"the plane through {list(triple)} is here twice", at)
         return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PlaneSpec:
+        for name in ("pairs", "kinds"):
+            if self.through and getattr(self, name) != type(self).model_fields[name].default:
+                raise wrong(f"planes through end points have no {name}; that is for planes of paths", name)
+        return self
 
 
 class MeasureSpec(SpecModel):

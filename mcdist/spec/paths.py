@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from mcdist.spec.base import SCALAR, Flag, Int, Real, Seed, SpecModel, wrong
+from mcdist.spec.base import SCALAR, Flag, Int, Real, Seed, SpecModel, as_json, wrong
 from mcdist.spec.training import TrainSpec
 
 __all__ = ["AlignSpec", "CycleSpec", "NebSpec", "PathSpec"]
+
+_NOT_EMPTY = Field(json_schema_extra={"minItems": 1})
 
 
 class AlignSpec(SpecModel):
@@ -26,6 +28,11 @@ class AlignSpec(SpecModel):
     restarts: Int = Field(1, ge=1, description="weights: random orders of the layers, of which the best result is kept")
     samples: Int = Field(1000, ge=2, description="activations: training examples, the first ones")
     seed: Seed = Field(0, json_schema_extra=SCALAR, description="weights: seed of those orders")
+
+    @field_validator("structure")
+    @classmethod
+    def _as_written(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if value is None else as_json(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> AlignSpec:
@@ -56,7 +63,7 @@ class NebSpec(SpecModel):
         ge=2,
         description="pivots between the ends at the beginning; if not given 3, for the short schedule 15",
     )
-    cycles: Literal["long", "short"] | tuple[CycleSpec, ...] = Field(
+    cycles: Literal["long", "short"] | Annotated[tuple[CycleSpec, ...], _NOT_EMPTY] = Field(
         "long", description="a published schedule (long: 14 cycles, short: 7), or a list of {steps, lr}"
     )
     lr: Real | None = Field(None, gt=0, description="highest rate of a published schedule; 0.1 if not given")
@@ -96,6 +103,11 @@ class NebSpec(SpecModel):
     def beginning(self) -> int:
         """Pivots between the ends at the beginning."""
         return self.pivots if self.pivots is not None else 15 if self.cycles == "short" else 3
+
+    def identity(self, said: dict[str, Any]) -> dict[str, Any]:
+        """See `SpecModel`: what is said, and would be so if it were not, is left out as any default is."""
+        unsaid = {"pivots": 15 if self.cycles == "short" else 3, "lr": 0.1, "scale": 1.0}
+        return {name: value for name, value in said.items() if value != unsaid.get(name, ...)}
 
 
 class PathSpec(SpecModel):

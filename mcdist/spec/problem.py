@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mcdist.spec.base import PLACE, Flag, Int, Real, Seed, SpecModel, wrong
+from mcdist.spec.base import PLACE, Flag, Int, Real, Seed, SpecModel, as_json, wrong
 
 __all__ = ["DataSpec", "ModelSpec", "ProblemSpec"]
 
@@ -67,12 +66,7 @@ class ModelSpec(SpecModel):
     @field_validator("args")
     @classmethod
     def _as_written(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """As JSON holds it, however it was given: a tuple and a list are the same argument."""
-        try:
-            plain: dict[str, Any] = json.loads(json.dumps(value, allow_nan=False))
-        except (TypeError, ValueError):
-            raise ValueError("must be finite numbers, text, true, false, null, lists and mappings") from None
-        return plain
+        return as_json(value)
 
 
 class ProblemSpec(SpecModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -35,7 +35,7 @@ class SweepSpec(SpecModel):
     endpoints: tuple[EndpointsSpec, ...] = Field(min_length=1, description="which networks are trained, how")
     pairs: PairsSpec = Field(PairsSpec(), description="which end points are connected")
     paths: tuple[PathSpec, ...] = Field((), description="how a pair is connected")
-    tours: tuple[tuple[Int, ...], ...] = Field(
+    tours: tuple[Annotated[tuple[Int, ...], Field(min_length=3)], ...] = Field(
         (), description="paths through several end points [i, j, k, ...], one leg after the other, of every kind"
     )
     measure: MeasureSpec = Field(MeasureSpec(), description="what is measured")
@@ -56,14 +56,7 @@ class SweepSpec(SpecModel):
     @field_validator("pairs")
     @classmethod
     def _in_range(cls, value: PairsSpec, info: ValidationInfo) -> PairsSpec:
-        for n in {len(group.seeds) for group in info.data.get("endpoints", ())}:
-            for at, pair in enumerate(value.pairs):
-                _check_positions(pair, info, "pairs", at)
-            if value.random is not None and value.random > n * (n - 1) // 2:
-                raise wrong(
-                    f"{value.random} different pairs are more than the {n * (n - 1) // 2} that {n} end points have",
-                    "random",
-                )
+        _check_pairs(value, info)
         return value
 
     @field_validator("tours", mode="before")
@@ -77,7 +70,7 @@ class SweepSpec(SpecModel):
     @field_validator("tours")
     @classmethod
     def _possible_tours(cls, value: tuple[tuple[int, ...], ...], info: ValidationInfo) -> tuple[tuple[int, ...], ...]:
-        if value and not info.data.get("paths", ()):
+        if value and not info.data.get("paths", (None,)):  # paths that are wrong are missing here
             raise wrong("a tour needs a kind of path for its legs: say at least one under paths")
         for at, tour in enumerate(value):
             if any(i == j for i, j in itertools.pairwise(tour)):
@@ -93,9 +86,21 @@ class SweepSpec(SpecModel):
         for at, plane in enumerate(value.plane):
             for row, triple in enumerate(plane.through):
                 _check_positions(triple, info, "plane", at, "through", row)
-            for row, pair in enumerate(plane.pairs.pairs):
-                _check_positions(pair, info, "plane", at, "pairs", "pairs", row)
+            _check_pairs(plane.pairs, info, "plane", at, "pairs")
         return value
+
+
+def _check_pairs(pairs: PairsSpec, info: ValidationInfo, *at: str | int) -> None:
+    """Raise where the end points do not have these pairs."""
+    for row, pair in enumerate(pairs.pairs):
+        _check_positions(pair, info, *at, "pairs", row)
+    for n in {len(group.seeds) for group in info.data.get("endpoints", ())}:
+        if pairs.random is not None and pairs.random > n * (n - 1) // 2:
+            raise wrong(
+                f"{pairs.random} different pairs are more than the {n * (n - 1) // 2} that {n} end points have",
+                *at,
+                "random",
+            )
 
 
 def _check_positions(positions: tuple[int, ...], info: ValidationInfo, *at: str | int) -> None:

@@ -106,6 +106,8 @@ def _check_curvature(curvature: CurvatureSpec, kinds: Sequence[str], train_sizes
         raise RequestError("there are no paths; for end points say at: endpoints")
     if curvature.at == "endpoints" and (curvature.controls or curvature.kinds):
         raise RequestError("controls and kinds are of paths; got them with at: endpoints")
+    if curvature.controls and not any(FAMILIES[kind].trained for kind in curvature.kinds or kinds):
+        raise RequestError("controls are ends trained on as their path was; these paths are straight, and not trained")
     if curvature.samples is not None and curvature.samples > min(train_sizes):
         raise RequestError(f"samples: {curvature.samples} are more than the {min(train_sizes)} training examples")
 

@@ -53,7 +53,7 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     for spec, one in zip(specs, asked, strict=True):
         own = found[start : start + len(one.places)]
         start += len(own)
-        outcomes.append(_result(spec, one.places, own))
+        outcomes.append(_result(spec, one.places, own, _examples(spec.curvature, problem)))
     return outcomes
 
 
@@ -97,12 +97,15 @@ def _recipe(spec: CurvatureSpec) -> CurvatureRecipe:
     )
 
 
-def _result(spec: CurvatureTask, places: Sequence[Row], found: Sequence[Curvature]) -> Result:
+def _examples(spec: CurvatureSpec, problem: Problem) -> int:
+    return spec.samples or sum(problem.batch_sizes(1))
+
+
+def _result(spec: CurvatureTask, places: Sequence[Row], found: Sequence[Curvature], examples: int) -> Result:
     tables: dict[str, list[Row]] = {"curvature": [], "spectra": [], "spectral_densities": []}
     for place, own in zip(places, found, strict=True):
-        n = next((value.n_samples for value in own.values), spec.curvature.samples)
         subset = {
-            "n_samples": n,
+            "n_samples": examples,
             "subset_seed": spec.curvature.seed,
             "weight_decay": spec.curvature.weight_decay,
         }
@@ -126,7 +129,7 @@ def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:
     tasks = [cast(CurvatureTask, spec) for spec in specs]
     wanted, problem = tasks[0].curvature, bench.problem(tasks[0].problem)
     many = len(specs) * (wanted.points if tasks[0].of == "path" else 1)
-    everything = wanted.samples or sum(problem.batch_sizes(1))
+    everything = _examples(wanted, problem)
     few = min(everything, _TRIED_EXAMPLES)
     recipe = replace(_recipe(wanted), samples=few, max_iterations=_TRIED_PRODUCTS, probes=2, density_steps=2)
     point = problem.initial(Stream.of("trial"))

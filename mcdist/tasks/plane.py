@@ -71,7 +71,7 @@ def _span(item: Item, spec: PlaneTask, problem: Problem, bench: Bench) -> _Spann
         three = Points.stack([problem.point(bench.stored(i).tensors) for i in item.inputs])
     else:
         middle = path.controls.at(path.family.at(path.controls.theta, torch.tensor([0.5])))
-        if len(path.controls) == 3:  # the bend itself, as Garipov et al. draw it
+        if _by_its_bend(path):
             middle = path.controls[1]
         three = Points.stack([path.controls[0], path.controls[-1], middle])
     plane = through(*three.theta)
@@ -106,7 +106,12 @@ def _places_of_three(spanned: _Spanned) -> tuple[float | None, ...]:
     """t of a, b and c on the path; the bend of a curve is no point of it."""
     if spanned.path is None:
         return (None, None, None)
-    return (0.0, 1.0, None if len(spanned.path.controls) == 3 else 0.5)
+    return (0.0, 1.0, None if _by_its_bend(spanned.path) else 0.5)
+
+
+def _by_its_bend(path: LoadedPath) -> bool:
+    """Whether the third point is the only bend of a curve, as Garipov et al. draw it, and not the path's middle."""
+    return path.about["kind"] == "bezier" and len(path.controls) == 3
 
 
 def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:

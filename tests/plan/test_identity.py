@@ -9,10 +9,12 @@ from typing import Any
 
 from mcdist.plan import make_plan
 from mcdist.problems.data.partition import DEFAULT_TEST
-from mcdist.spec import ScheduleSpec, load_spec
+from mcdist.spec import PairsSpec, ScheduleSpec, load_spec
 from mcdist.spec.base import SpecModel
+from mcdist.spec.paths import AlignSpec, CycleSpec, NebSpec
 from mcdist.spec.tasks import TASK_SPECS
 from mcdist.spec.walk import models_in
+from mcdist.tasks.band import cycles_of
 
 JOB = Path(__file__).parents[2] / "jobs" / "digits.yaml"
 
@@ -21,7 +23,17 @@ CHANGED = (
     "then pin it here"
 )
 
-VERSIONS = {"endpoint": 1, "path": 1, "profile": 1, "pause": 1}
+VERSIONS = {
+    "endpoint": 1,
+    "finetune": 1,
+    "align": 1,
+    "path": 1,
+    "join": 1,
+    "profile": 1,
+    "curvature": 1,
+    "plane": 1,
+    "pause": 1,
+}
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "DataSpec": {
@@ -56,11 +68,62 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "schedule": ScheduleSpec(kind="constant"),
         "precision": "full",
     },
-    "PathSpec": {"bends": 1, "ends": "fixed", "train": None, "draws": 1, "seed": 0},
+    "AlignSpec": {"method": "none", "structure": None, "restarts": 1, "samples": 1000, "seed": 0},
+    "CycleSpec": {},
+    "NebSpec": {
+        "pivots": None,
+        "cycles": "long",
+        "lr": None,
+        "scale": None,
+        "batch_size": 512,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "dense": 9,
+        "threshold": 0.1,
+        "insert": 2,
+        "refine": True,
+        "most": 31,
+        "precision": "full",
+    },
+    "PathSpec": {
+        "bends": 1,
+        "ends": "fixed",
+        "train": None,
+        "draws": 1,
+        "seed": 0,
+        "objective": "uniform",
+        "neb": None,
+        "align": AlignSpec(method="none"),
+        "repair": False,
+    },
     "ProfileSpec": {"points": 61},
+    "CurvatureSpec": {
+        "measures": ("lambda_max", "fisher_trace"),
+        "at": "paths",
+        "kinds": (),
+        "controls": False,
+        "points": 21,
+        "samples": 1000,
+        "seed": 0,
+        "labels": "data",
+        "weight_decay": 0.0,
+        "top_k": 10,
+        "tol": 1e-3,
+        "max_iterations": 100,
+        "probes": 32,
+        "floor": 1e-3,
+        "layers": False,
+    },
+    "PairsSpec": {"kind": "all", "random": None, "seed": 0, "pairs": ()},
+    "PlaneSpec": {"points": 21, "margin": 0.25, "through": (), "pairs": PairsSpec(kind="all"), "kinds": ()},
     "EndpointTask": {},
+    "FinetuneTask": {"train": None, "neb": None, "seed": 0},
+    "AlignTask": {},
     "PathTask": {},
+    "JoinTask": {},
     "ProfileTask": {},
+    "CurvatureTask": {"of": "path"},
+    "PlaneTask": {"of": "path"},
     "PauseTask": {},
 }
 
@@ -94,6 +157,18 @@ def test_no_default_that_depends_on_another_field_has_changed() -> None:
         "piecewise": {"floor": 0.01},
     }, CHANGED
     assert DEFAULT_TEST == 0.2, f"what DataSpec.test null means changed; {CHANGED}"
+    assert [NebSpec(cycles=cycles).beginning for cycles in ("long", "short", (CycleSpec(steps=1, lr=1.0),))] == [
+        3,
+        15,
+        3,
+    ], f"what NebSpec.pivots null means changed; {CHANGED}"
+    long, short = (cycles_of(NebSpec(cycles=cycles)) for cycles in ("long", "short"))
+    assert [(c.steps, round(c.lr, 12)) for c in short] == (
+        [(2000, 0.1)] * 3 + [(2000, 0.01)] * 2 + [(2000, 0.001)] * 2
+    ), f"what NebSpec.cycles short means changed; {CHANGED}"
+    assert [(c.steps, round(c.lr, 12)) for c in long] == (
+        [(1000, 0.1)] * 4 + [(2000, 0.1)] * 2 + [(1000, 0.01)] * 4 + [(1000, 0.001)] * 4
+    ), f"what NebSpec.cycles long means changed; {CHANGED}"
 
 
 def test_ids_of_digits() -> None:

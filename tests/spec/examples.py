@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
+
+from mcdist.errors import RequestError
+from mcdist.spec import load_spec
 
 GOOD = """\
 name: test
@@ -22,6 +27,63 @@ paths:
 measure:
   profile: {points: 11}
 """
+
+FULL = """\
+name: full
+problem:
+  data: digits
+  model: {name: mlp, args: {hidden: [8]}}
+endpoints:
+  seeds: 4
+  train: {epochs: 2, lr: 0.1}
+pairs: chain
+paths:
+  - kind: linear
+    align: {grid: [none, weights]}
+    repair: true
+  - kind: bezier
+    objective: arclength
+    align: {method: weights, restarts: 2, seed: 3, structure: {groups: {hidden: [[0.weight, 0], [2.weight, 1]]}}}
+    train: {epochs: 3, lr: 0.2}
+  - kind: autoneb
+    align: {method: activations, samples: 50}
+    neb: {pivots: 4, cycles: short, lr: {grid: [0.1, 0.05]}, scale: 0.5, most: 9}
+  - kind: autoneb
+    neb:
+      cycles:
+        - {steps: 50, lr: 0.1}
+        - {steps: 20, lr: 0.01}
+tours:
+  - [0, 2, 1]
+  - [3, 1, 0, 2]
+measure:
+  profile: {points: 11}
+  curvature:
+    - {measures: [lambda_max, top_k], kinds: [bezier], controls: true, samples: null, layers: true}
+    - {measures: [fisher_trace], at: endpoints, labels: {grid: [data, sampled]}}
+  plane:
+    - {points: 5, pairs: [[0, 1]], kinds: [bezier, autoneb]}
+    - {points: 7, margin: 0.5, through: [[0, 1, 2], [1, 2, 3]]}
+"""
+"""A sweep with everything that paths and measures can be asked for."""
+
+SWEEP_KEYS = "endpoints, measure, name, pairs, paths, problem, resources, store, tours"
+
+
+def complaint(tmp_path: Path, text: str, *changes: str) -> str:
+    """What `load_spec` says, without the folder of the file."""
+    file = tmp_path / "s.yaml"
+    file.write_text(text)
+    with pytest.raises(RequestError) as caught:
+        load_spec(file, changes)
+    return str(caught.value).replace(f"{tmp_path}/", "")
+
+
+def edited(old: str, new: str) -> str:
+    """The right sweep with one place changed."""
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
 
 small = st.integers(1, 9)
 rates = st.floats(1e-6, 10.0)
@@ -74,9 +136,43 @@ pairs = st.one_of(
     st.just([[1, 0]]),
     st.builds(lambda s: {"random": 1, "seed": s}, small),
 )
+aligns = st.one_of(
+    st.sampled_from(["none", "weights", "activations"]),
+    st.builds(lambda n, seed: {"method": "weights", "restarts": n, "seed": seed}, small, small),
+    st.builds(lambda n: {"method": "activations", "samples": n + 1}, small),
+)
+cycles = st.lists(st.builds(lambda steps, lr: {"steps": steps, "lr": lr}, small, rates), min_size=1, max_size=3)
+nebs = st.one_of(
+    st.fixed_dictionaries(
+        {},
+        optional={"cycles": st.sampled_from(["long", "short"]), "lr": rates, "scale": rates, "refine": st.booleans()},
+    ),
+    st.fixed_dictionaries(
+        {"cycles": cycles}, optional={"pivots": st.integers(2, 9), "threshold": fractions, "insert": small}
+    ),
+)
 paths = st.one_of(
-    st.just({"kind": "linear"}),
-    st.builds(lambda bends, train: {"kind": "bezier", "bends": bends, "train": train}, small, trainings),
+    st.fixed_dictionaries({"kind": st.just("linear")}, optional={"align": aligns, "repair": st.booleans()}),
+    st.fixed_dictionaries(
+        {"kind": st.just("bezier"), "bends": small, "train": trainings},
+        optional={"align": aligns, "objective": st.sampled_from(["uniform", "arclength"])},
+    ),
+    st.fixed_dictionaries({"kind": st.just("autoneb")}, optional={"align": aligns, "neb": nebs, "seed": small}),
+)
+curvatures = st.fixed_dictionaries(
+    {"measures": st.lists(st.sampled_from(["lambda_max", "fisher_trace", "density"]), min_size=1, unique=True)},
+    optional={
+        "at": st.sampled_from(["paths", "endpoints"]),
+        "kinds": st.just(["bezier"]),
+        "controls": st.booleans(),
+        "samples": st.none() | small,
+        "layers": st.booleans(),
+        "seed": small,
+    },
+)
+planes = st.one_of(
+    st.builds(lambda n, margin: {"points": n + 2, "margin": margin}, small, fractions),
+    st.just({"kinds": ["bezier", "autoneb"]}),
 )
 
 
@@ -94,7 +190,8 @@ def sweeps() -> st.SearchStrategy[dict[str, Any]]:
             "pairs": pairs,
             "paths": paths,
             "measure": st.fixed_dictionaries(
-                {"profile": st.lists(st.builds(lambda n: {"points": n + 2}, small), **unique)}
+                {"profile": st.lists(st.builds(lambda n: {"points": n + 2}, small), **unique)},
+                optional={"curvature": curvatures, "plane": planes},
             ),
             "resources": st.fixed_dictionaries({}, optional={"pack": small, "cpus": rates, "gpus": small}),
         },

@@ -8,25 +8,13 @@ import pytest
 
 from mcdist.errors import RequestError
 from mcdist.spec import load_spec
-from spec.examples import GOOD
+from spec.examples import GOOD, SWEEP_KEYS, complaint, edited
 
 ENDPOINT_TRAIN = "train: {epochs: 2, lr: 0.1}"
 TRAIN_KEYS = "batch_size, betas, epochs, eps, lr, momentum, nesterov, optimizer, precision, schedule, weight_decay"
-
-
-def complaint(tmp_path: Path, text: str, *changes: str) -> str:
-    """What `load_spec` says, without the folder of the file."""
-    file = tmp_path / "s.yaml"
-    file.write_text(text)
-    with pytest.raises(RequestError) as caught:
-        load_spec(file, changes)
-    return str(caught.value).replace(f"{tmp_path}/", "")
-
-
-def edited(old: str, new: str) -> str:
-    """The right sweep with one place changed."""
-    assert old in GOOD
-    return GOOD.replace(old, new)
+NO_GRID = (
+    "no grid is possible here; allowed in: problem, endpoints, paths, measure.profile, measure.curvature, measure.plane"
+)
 
 
 CASES = {
@@ -34,8 +22,7 @@ CASES = {
     "top": (
         "pairs: all",
         "pears: all",
-        "s.yaml:8: pears: unknown key 'pears'; did you mean 'pairs'? "
-        "allowed: endpoints, measure, name, pairs, paths, problem, resources, store",
+        f"s.yaml:8: pears: unknown key 'pears'; did you mean 'pairs'? allowed: {SWEEP_KEYS}",
     ),
     "in problem": (
         "data: digits",
@@ -58,7 +45,7 @@ CASES = {
         "kind: bezier",
         "kind: bezier\n    bend: 2",
         "s.yaml:12: paths.1.bend: unknown key 'bend'; did you mean 'bends'? "
-        "allowed: bends, draws, ends, kind, seed, train",
+        "allowed: align, bends, draws, ends, kind, neb, objective, repair, seed, train",
     ),
     "in measure": (
         "points: 11",
@@ -303,12 +290,12 @@ CASES = {
     "grid of pairs": (
         "pairs: all",
         "pairs: {grid: [all, chain]}",
-        "s.yaml:8: pairs: no grid is possible here; allowed in: problem, endpoints, paths, measure.profile",
+        f"s.yaml:8: pairs: {NO_GRID}",
     ),
     "grid in resources": (
         "pairs: all",
         "resources: {pack: {grid: [1, 2]}}",
-        "s.yaml:8: resources.pack: no grid is possible here; allowed in: problem, endpoints, paths, measure.profile",
+        f"s.yaml:8: resources.pack: {NO_GRID}",
     ),
     "same path twice": (
         "- kind: linear",
@@ -340,8 +327,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         "s.yaml:1: name: is missing",
         "s.yaml:6: endpoints.seeds: must be a number of seeds, or a list of them that is not empty; got 'many'",
         "s.yaml:12: paths.1.train.lr: must be greater than 0; got 0",
-        "s.yaml:1: nam: unknown key 'nam'; did you mean 'name'? "
-        "allowed: endpoints, measure, name, pairs, paths, problem, resources, store",
+        f"s.yaml:1: nam: unknown key 'nam'; did you mean 'name'? allowed: {SWEEP_KEYS}",
     ]
 
 

@@ -10,12 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from mcdist.spec import DataSpec, ModelSpec, PathSpec, ProblemSpec, ScheduleSpec, TrainSpec, canonical
+from mcdist.spec import DataSpec, ModelSpec, PairsSpec, PathSpec, ProblemSpec, ScheduleSpec, TrainSpec, canonical
 from mcdist.spec.base import PLACE, SCALAR, Int, SpecModel
+from mcdist.spec.measures import CurvatureSpec, PlaneSpec
+from mcdist.spec.paths import AlignSpec, CycleSpec, NebSpec
 from spec.examples import problems, reordered, trainings
 
 SGD: dict[str, Any] = {"epochs": 2, "lr": 1.0}
 SHA = "0f" * 32
+GROUPS: dict[str, Any] = {"groups": {"a": [["0.weight", 0], ["2.weight", 1]]}}
+GROUPS_AS_TUPLES: dict[str, Any] = {"groups": {"a": (("0.weight", 0), ("2.weight", 1))}}
+CYCLE = CycleSpec(steps=5, lr=0.1)
 
 
 def same(one: SpecModel, two: SpecModel) -> bool:
@@ -49,6 +54,14 @@ def test_shape_leaves_out_scalars_too() -> None:
         (ModelSpec(name="mlp", args={"hidden": (8, 8)}), ModelSpec(name="mlp", args={"hidden": [8, 8]})),
         (ModelSpec(name="m", args={"a": {"b": -0.0}}), ModelSpec(name="m", args={"a": {"b": 0.0}})),
         (ModelSpec(name="mlp"), ModelSpec(name="mlp", args={})),
+        (NebSpec(), NebSpec(pivots=3, lr=0.1, scale=1.0)),
+        (NebSpec(cycles="short"), NebSpec(cycles="short", pivots=15, scale=1)),
+        (PathSpec(kind="autoneb"), PathSpec(kind="autoneb", neb=NebSpec(lr=0.1))),
+        (PathSpec(kind="linear"), PathSpec(kind="linear", align=AlignSpec(restarts=1), objective="uniform")),
+        (AlignSpec(method="weights", structure=GROUPS), AlignSpec(method="weights", structure=GROUPS_AS_TUPLES)),
+        (CurvatureSpec(), CurvatureSpec(at="endpoints", kinds=("bezier",), controls=True)),
+        (PlaneSpec(), PlaneSpec(through=((0, 1, 2),))),
+        (PlaneSpec(), PlaneSpec(kinds=("bezier",), pairs=PairsSpec(kind="chain"))),
         (DataSpec(name="npz:a", digest=SHA), DataSpec(name="npz:b", digest=SHA, root="x")),
     ],
 )
@@ -65,6 +78,18 @@ def test_the_same_in_other_words_is_the_same(one: SpecModel, two: SpecModel) -> 
         (ModelSpec(name="m", args={"a": None}), ModelSpec(name="m")),
         (DataSpec(name="npz:a", digest=SHA), DataSpec(name="npz:a", digest=SHA[::-1])),
         (PathSpec(kind="linear"), PathSpec(kind="bezier")),
+        (NebSpec(), NebSpec(cycles="short")),
+        (NebSpec(cycles="short"), NebSpec(cycles="short", pivots=3)),
+        (NebSpec(), NebSpec(pivots=15)),
+        (NebSpec(), NebSpec(scale=0.1)),
+        (NebSpec(cycles=(CYCLE,)), NebSpec(cycles=(CYCLE, CYCLE))),
+        (PathSpec(kind="linear"), PathSpec(kind="linear", align=AlignSpec(method="weights"))),
+        (PathSpec(kind="linear"), PathSpec(kind="linear", repair=True)),
+        (PathSpec(kind="bezier"), PathSpec(kind="bezier", objective="arclength")),
+        (AlignSpec(method="weights"), AlignSpec(method="weights", structure=GROUPS)),
+        (CurvatureSpec(measures=("top_k", "log_det")), CurvatureSpec(measures=("log_det", "top_k"))),
+        (CurvatureSpec(), CurvatureSpec(samples=None)),
+        (PlaneSpec(), PlaneSpec(margin=0.5)),
     ],
 )
 def test_what_differs_differs(one: SpecModel, two: SpecModel) -> None:

@@ -61,9 +61,33 @@ def test_every_axis_of_a_sweep_takes_grids() -> None:
         "endpoints.seeds={grid: [2, 3]}",
         "paths={grid: [{kind: linear}, {kind: bezier, bends: {grid: [1, 2]}, train: {epochs: 1, lr: 1}}]}",
         "measure.profile.points={grid: [5, 7]}",
+        "measure.curvature={samples: {grid: [10, null]}, measures: {grid: [[lambda_max], [top_k]]}}",
+        "measure.plane={grid: [{points: 5}, {margin: {grid: [0.0, 0.5]}}]}",
     ]
     spec = load_spec(yaml.safe_load(GOOD), changes)
     assert [problem.model.args for problem in spec.problem] == [{}, {"hidden": [8]}, {"hidden": [16]}]
     assert [len(group.seeds) for group in spec.endpoints] == [2, 3]
     assert [(path.kind, path.bends) for path in spec.paths] == [("linear", 1), ("bezier", 1), ("bezier", 2)]
     assert [profile.points for profile in spec.measure.profile] == [5, 7]
+    assert [(c.samples, *c.measures) for c in spec.measure.curvature] == [
+        (10, "lambda_max"),
+        (10, "top_k"),
+        (None, "lambda_max"),
+        (None, "top_k"),
+    ]
+    assert [(p.points, p.margin) for p in spec.measure.plane] == [(5, 0.25), (21, 0.0), (21, 0.5)]
+
+
+def test_alignments_and_bands_take_grids() -> None:
+    path = "{kind: autoneb, align: {grid: [none, {method: weights, restarts: {grid: [1, 2]}}]}, "
+    spec = load_spec(
+        yaml.safe_load(GOOD), [f"paths={path} neb: {{cycles: {{grid: [short, [{{steps: 5, lr: 1}}]]}}}}}}"]
+    )
+    assert [(p.align.method, p.align.restarts, p.neb and p.neb.beginning) for p in spec.paths] == [
+        ("none", 1, 15),
+        ("none", 1, 3),
+        ("weights", 1, 15),
+        ("weights", 1, 3),
+        ("weights", 2, 15),
+        ("weights", 2, 3),
+    ]

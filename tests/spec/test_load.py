@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcdist.spec import SweepSpec, dump_spec, load_spec
+from mcdist.spec.paths import CycleSpec, NebSpec
 from mcdist.spec.yaml_source import parse_yaml
-from spec.examples import GOOD, reordered, sweeps
+from spec.examples import FULL, GOOD, reordered, sweeps
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,20 @@ def test_short_forms_are_what_they_stand_for() -> None:
         "endpoints.seeds=[0, 1, 2]",
         "endpoints.train.schedule={kind: cosine}",
     )
+
+
+def test_an_alignment_is_named_by_its_method() -> None:
+    assert changed("paths.0.align=weights") == changed("paths.0.align={method: weights}")
+    assert changed("paths.0.align=weights", "paths.0.align.restarts=3").paths[0].align.restarts == 3
+    assert changed("paths.0.align=none") == changed()
+
+
+def test_an_autoneb_has_the_published_schedule_if_no_other_is_said() -> None:
+    path = {"kind": "autoneb"}
+    (spec,) = load_spec({**yaml.safe_load(GOOD), "paths": path}).paths
+    assert spec.neb == NebSpec(cycles="long")
+    assert load_spec({**yaml.safe_load(GOOD), "paths": {**path, "neb": None}}).paths == (spec,)
+    assert changed().paths[1].neb is None
 
 
 @pytest.mark.parametrize(
@@ -141,6 +156,21 @@ def test_what_is_written_is_read_back(load: Callable[[str], SweepSpec], data: di
     assert text.startswith("# what\n# was run\n")
     assert load(text) == spec
     assert dump_spec(load(text), ["what", "was run"]) == text
+
+
+def test_a_sweep_with_everything_is_read_back(load: Callable[[str], SweepSpec]) -> None:
+    spec = load(FULL)
+    text = dump_spec(spec)
+    assert load(text) == spec
+    assert dump_spec(load(text)) == text
+    (_, aligned, bezier, activations, _, listed) = spec.paths
+    assert (aligned.align.method, bezier.align.seed, activations.align.samples) == ("weights", 3, 50)
+    assert bezier.align.structure == {"groups": {"hidden": [["0.weight", 0], ["2.weight", 1]]}}
+    assert listed.neb is not None
+    assert listed.neb.cycles == (CycleSpec(steps=50, lr=0.1), CycleSpec(steps=20, lr=0.01))
+    assert spec.tours == ((0, 2, 1), (3, 1, 0, 2))
+    assert [c.labels for c in spec.measure.curvature] == ["data", "data", "sampled"]
+    assert [p.through for p in spec.measure.plane] == [(), ((0, 1, 2), (1, 2, 3))]
 
 
 @settings(max_examples=40)

@@ -10,9 +10,10 @@ import yaml
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
+from mcdist.errors import RequestError
 from mcdist.spec import dump_spec, json_schema, load_spec
 from mcdist.spec.yaml_source import parse_yaml
-from spec.examples import GOOD, sweeps
+from spec.examples import FULL, GOOD, sweeps
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -26,6 +27,11 @@ def takes(text: str) -> bool:
 def edited(old: str, new: str) -> str:
     assert old in GOOD
     return GOOD.replace(old, new)
+
+
+def test_a_sweep_with_everything_is_taken_as_written_and_as_resolved() -> None:
+    assert takes(FULL)
+    assert takes(dump_spec(load_spec(yaml.safe_load(FULL))))
 
 
 def test_it_is_a_schema_that_says_its_draft() -> None:
@@ -99,6 +105,99 @@ WRONG = {
 @pytest.mark.parametrize(("old", "new"), WRONG.values(), ids=WRONG)
 def test_wrong(old: str, new: str) -> None:
     assert not takes(edited(old, new))
+
+
+SECTIONS = {
+    "paths.0": [
+        "align: weights",
+        "align: {grid: [none, {method: weights}]}",
+        "align: {method: weights, restarts: {grid: [1, 2]}}",
+        "align: {method: weights, structure: {groups: {a: [[0.weight, 0]]}}}",
+        "repair: true",
+        "repair: {grid: [true, false]}",
+    ],
+    "paths.1": ["objective: arclength", "objective: {grid: [uniform, arclength]}"],
+    "paths.2": [
+        "neb: null",
+        "neb: {cycles: short, scale: 0.5, lr: null}",
+        "neb: {cycles: [{steps: 5, lr: 0.1}, {steps: 5, lr: {grid: [0.1, 0.2]}}]}",
+        "neb: {cycles: {grid: [long, short, [{steps: 5, lr: 0.1}]]}}",
+    ],
+    "measure": [
+        "curvature: {samples: null}",
+        "curvature: [{measures: [top_k]}, {at: endpoints, seed: {grid: [0, 1]}}]",
+        "curvature: {grid: [{measures: [top_k]}, {points: 5}]}",
+        "plane: {pairs: [[0, 1]], kinds: [bezier]}",
+        "plane: {pairs: {random: 2}}",
+        "plane: {through: [[0, 1, 2]], margin: {grid: [0.1, 0.2]}}",
+    ],
+    "": ["tours: [[0, 1, 2], [3, 1, 0, 2]]"],
+}
+
+BAD_SECTIONS = {
+    "paths.0": [
+        "align: weight",
+        "align: {methods: weights}",
+        "align: {method: weights, restarts: 0}",
+        "align: {method: activations, samples: 1}",
+        "align: {grid: [none, weight]}",
+        "align: {method: weights, structure: [1]}",
+        "repair: 1",
+    ],
+    "paths.1": ["objective: length"],
+    "paths.2": [
+        "neb: {pivots: 1}",
+        "neb: {most: 1}",
+        "neb: {cycles: []}",
+        "neb: {cycles: [{steps: 0, lr: 0.1}]}",
+        "neb: {cycles: [{steps: 5}]}",
+        "neb: {cycles: lon}",
+        "neb: {threshold: 1.0}",
+        "neb: {scale: 0}",
+        "neb: {pivot: 3}",
+    ],
+    "measure": [
+        "curvature: {samples: 0}",
+        "curvature: {probes: 1}",
+        "curvature: {tol: 0}",
+        "curvature: {measures: []}",
+        "curvature: {measures: lambda_max}",
+        "curvature: {at: endpoint}",
+        "curvature: {sample: 5}",
+        "curvature: {points: 2}",
+        "plane: {points: 2}",
+        "plane: {margin: -0.1}",
+        "plane: {through: [[0, 1]]}",
+        "plane: {through: [0, 1, 2]}",
+        "plane: {pairs: al}",
+    ],
+    "": ["tours: [[0, 1]]", "tours: [0, 1, 2]", "tours: all", "tours: {grid: [[[0, 1, 2]]]}"],
+}
+
+
+def with_section(where: str, text: str) -> Any:
+    data = yaml.safe_load(GOOD)
+    data["paths"].append({"kind": "autoneb"})
+    at: Any = data
+    for key in where.split(".") if where else ():
+        at = at[int(key) if key.isdecimal() else key]
+    at.update(yaml.safe_load(text))
+    return data
+
+
+@pytest.mark.parametrize(("where", "text"), [(w, t) for w, texts in SECTIONS.items() for t in texts])
+def test_what_paths_and_measures_may_say_is_taken_by_both(where: str, text: str) -> None:
+    data = with_section(where, text)
+    load_spec(data)
+    assert VALIDATOR.is_valid(data)
+
+
+@pytest.mark.parametrize(("where", "text"), [(w, t) for w, texts in BAD_SECTIONS.items() for t in texts])
+def test_what_they_may_not_is_refused_by_both(where: str, text: str) -> None:
+    data = with_section(where, text)
+    with pytest.raises(RequestError):
+        load_spec(data)
+    assert not VALIDATOR.is_valid(data)
 
 
 def test_descriptions_are_where_editors_look_for_them_and_no_marks_leak() -> None:
