@@ -26,7 +26,7 @@ def verify(module: nn.Module, structure: Structure, example_input: Tensor) -> No
     """
     structure.check(module.state_dict())
     rng = np.random.default_rng(0)
-    state = _random_state(module, example_input.device, rng)
+    state = _random_state(module, rng)
     dtype = next((t.dtype for t in state.values() if t.is_floating_point()), torch.float32)
     device = next((t.device for t in state.values()), torch.device("cpu"))
     x = torch.from_numpy(rng.standard_normal((2, *example_input.shape[1:]))).to(device, dtype)
@@ -55,16 +55,17 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
-def _random_state(module: nn.Module, device: torch.device, rng: np.random.Generator) -> dict[str, Tensor]:
-    """Weights N(0, 2 / fan-in); vectors (biases, scales, variances) uniform in [0.5, 1.5]; counters as they are."""
-    if device.type == "meta":
-        device = torch.device("cpu")
+def _random_state(module: nn.Module, rng: np.random.Generator) -> dict[str, Tensor]:
+    """Weights N(0, 2 / fan-in); vectors (biases, scales, variances) uniform in [0.5, 1.5]; counters as they are.
+
+    Where the module's tensors are; on the CPU for those on the meta device.
+    """
     made: dict[int, Tensor] = {}
     state = {}
     tensors = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
     for name, tensor in tensors:
         if id(tensor) not in made:
-            made[id(tensor)] = _random_tensor(tensor, rng).to(device)
+            made[id(tensor)] = _random_tensor(tensor, rng).to("cpu" if tensor.is_meta else tensor.device)
         state[name] = made[id(tensor)]
     return state
 
