@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from mcdist.errors import RequestError
@@ -121,7 +121,8 @@ class _Group:
     ) -> None:
         self._spec, self._problem, self._families, self._ends = spec, problem, families, ends
         pairs = choose_pairs(spec.pairs, len(ends))
-        tours = [_legs(tour) for tour in spec.tours]
+        known = set(pairs)
+        tours = [_legs(tour, known) for tour in spec.tours]
         # a leg that is a pair of the sweep is that pair's path, in whichever direction it is walked
         reached = list(dict.fromkeys([*pairs, *((i, j) for legs in tours for i, j, _ in legs)]))
         self.alignments = [t for f in families for i, j in reached for t in f.alignment(ends[i], ends[j])]
@@ -201,6 +202,7 @@ class _Group:
         return self._ends[i], self._ends[j]
 
 
-def _legs(tour: Sequence[int]) -> list[tuple[int, int, bool]]:
-    """The legs (i, j, back) of a tour, i < j; back: walked from j to i."""
-    return [(min(i, j), max(i, j), i > j) for i, j in itertools.pairwise(tour)]
+def _legs(tour: Sequence[int], pairs: Collection[tuple[int, int]]) -> list[tuple[int, int, bool]]:
+    """The legs (i, j, back) of a tour, as they are among the pairs or else i < j; back: walked from j to i."""
+    back = [(j, i) in pairs or (i > j and (i, j) not in pairs) for i, j in itertools.pairwise(tour)]
+    return [(j, i, True) if b else (i, j, False) for b, (i, j) in zip(back, itertools.pairwise(tour), strict=True)]

@@ -12,9 +12,9 @@ import torch
 from mcdist.problems.data import Dataset, load_dataset
 from mcdist.science.problem import Problem
 from mcdist.science.tracing import Accelerate
-from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.measures import ProfileSpec
 from mcdist.spec.paths import PathSpec
+from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.tasks import EndpointTask, PathTask, ProfileTask
 from mcdist.store.schemas import TABLES
 from mcdist.tasks.problems import build_problem
