@@ -1,11 +1,22 @@
 """Statistics, figures and the report of a sweep, from the store's tables alone."""
 
 from mcdist.analysis.barriers import barrier_summary
+from mcdist.analysis.comparison import published_table
 from mcdist.analysis.curvature import curvature_ratios
 from mcdist.analysis.curvature_summaries import control_summary, curvature_profile, curvature_ratio_summary
 from mcdist.analysis.lengths import path_summary
-from mcdist.analysis.plots import plot_barrier_matrix, plot_barrier_strip, plot_dendrogram, plot_profiles
+from mcdist.analysis.plots import (
+    plot_barrier_matrix,
+    plot_barrier_strip,
+    plot_curvature,
+    plot_dendrogram,
+    plot_density,
+    plot_plane,
+    plot_profiles,
+    plot_spectrum,
+)
 from mcdist.analysis.profiles import mean_profile
+from mcdist.analysis.published import PUBLISHED
 from mcdist.analysis.ratios import barrier_ratio
 from mcdist.analysis.report import write_report
 from mcdist.analysis.resampling import families
@@ -13,6 +24,7 @@ from mcdist.analysis.saddles import minimax_saddles, saddle_tree
 from mcdist.analysis.shares import share_summary
 
 __all__ = [
+    "PUBLISHED",
     "barrier_ratio",
     "barrier_summary",
     "control_summary",
@@ -25,8 +37,13 @@ __all__ = [
     "path_summary",
     "plot_barrier_matrix",
     "plot_barrier_strip",
+    "plot_curvature",
     "plot_dendrogram",
+    "plot_density",
+    "plot_plane",
     "plot_profiles",
+    "plot_spectrum",
+    "published_table",
     "saddle_tree",
     "share_summary",
     "write_report",

@@ -78,9 +78,9 @@ def _plain_paths(paths: pd.DataFrame, endpoints: pd.DataFrame) -> pd.DataFrame:
     if paths.empty or endpoints.empty:
         return pd.DataFrame(columns=["path_id", "kind", "endpoint_a", "endpoint_b", "dataset", "model"])
     pairs, _ = without_tours(paths.drop_duplicates("path_id"))
-    changed = pairs["aligned"].fillna(False).astype(bool)
+    changed = pairs["aligned"].eq(True)
     if "repair" in pairs.columns:
-        changed |= pairs["repair"].fillna(False).astype(bool)
+        changed |= pairs["repair"].eq(True)
     about = endpoints.drop_duplicates("endpoint_id")[["endpoint_id", "dataset", "model"]]
     return pairs[~changed].merge(about, left_on="endpoint_a", right_on="endpoint_id")
 

@@ -36,11 +36,11 @@ def _compared(study: Study) -> list[tuple[str, str, int]]:
     """Groups of paths that differ in alignment or repair alone: the plainer first, and their stops."""
     variants = study.variants
     same = ["kind", "stops", *(column for column in study.by if column not in ("kind", *_VARIANT))]
-    plain = variants[~variants["aligned"].astype(bool) & ~variants["repair"]]
-    changed = variants[variants["aligned"].astype(bool) | variants["repair"]]
+    plain = variants[~variants["aligned"] & ~variants["repair"]]
+    changed = variants[variants["aligned"] | variants["repair"]]
     against_plain = plain.merge(changed, on=same, suffixes=("_upper", "_lower"))
-    repaired = variants[variants["aligned"].astype(bool) & variants["repair"]]
-    unrepaired = variants[variants["aligned"].astype(bool) & ~variants["repair"]]
+    repaired = variants[variants["aligned"] & variants["repair"]]
+    unrepaired = variants[variants["aligned"] & ~variants["repair"]]
     against_aligned = unrepaired.merge(repaired, on=[*same, "alignment"], suffixes=("_upper", "_lower"))
     table = pd.concat([part[["path_upper", "path_lower", "stops"]] for part in (against_plain, against_aligned)])
     return [(str(upper), str(lower), int(stops)) for upper, lower, stops in table.itertuples(index=False)]
@@ -59,13 +59,14 @@ def alignment_rows(study: Study, families: Mapping[str, str]) -> list[Row]:
     rows = []
     for place, row in enumerate(found["closer"].to_dict("records")):
         parts = {column: frame.iloc[place] for column, frame in found.items()}
+        moved = parts["part"]
         units = table.loc[table["method"] == row["method"], ["groups", "units"]].iloc[0]
         rows.append(
             {
                 "method": row["method"],
                 "pairs": int(row["pairs"]),
-                "units": f"{number(float(units['units']))} in {number(float(units['groups']))}",
-                "moved": share(parts["part"]["estimate"], parts["part"]["low"], parts["part"]["high"]),
+                "units": f"{units['units']:,.0f} in {units['groups']:,.0f}",
+                "moved": share(moved["estimate"], max(moved["low"], 0.0), min(moved["high"], 1.0)),
                 "before": number(parts["distance_before"]["estimate"]),
                 "after": number(parts["distance_after"]["estimate"]),
                 "closer": interval(row["estimate"], row["low"], row["high"]),

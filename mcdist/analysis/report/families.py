@@ -47,7 +47,8 @@ def family_rows(study: Study, ratios: pd.DataFrame, metrics: Sequence[str], main
         mine = study.paths[study.paths["path"] == path]
         points = mine["n_points"].astype(float)
         height, note = _tree(study.barriers[study.barriers["path"] == path], main)
-        tour = [f"through {variant['stops']} end points on the way"] if variant["stops"] else []
+        stops = int(variant["stops"])
+        tour = [f"{stops} end point{'s' if stops > 1 else ''} on the way"] if stops else []
         free = [f"{whole(points.min(), points.max())} control points"] if variant["kind"] in FREE_POINTS else []
         rows.append(
             {

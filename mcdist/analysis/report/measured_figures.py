@@ -31,7 +31,7 @@ def curvature_panels(study: Study, families: Families) -> Picture | None:
     shown = in_order(rows[rows["role"] == "path"], names[rows["role"] == "path"])[:_MOST_PANELS]
     if not shown:
         return None
-    figure, axes = panels(len(shown), columns=2, height=3.0)
+    figure, axes = panels(len(shown), columns=2, height=3.5)
     for ax, name in zip(axes, shown, strict=True):
         mine = rows[names == name]
         plot_curvature(mine, study.paths, str(mine["measure"].iloc[0]), ax, by=study.by, families=families)
@@ -88,9 +88,9 @@ def planes(study: Study) -> Picture | None:
 
 
 def _planes(study: Study) -> pd.DataFrame:
-    """The planes that are shown, with titles: one of each group of paths, then of three end points, then others."""
+    """The planes that are shown, with titles: one of three end points, one of each group of paths, then others."""
     known = study.planes.drop_duplicates("plane_id").merge(study.paths[["path_id", "path"]], on="path_id", how="left")
-    known = known.sort_values(["path", "endpoint_a", "endpoint_b", "plane_id"], kind="stable", na_position="last")
+    known = known.sort_values(["path", "endpoint_a", "endpoint_b", "plane_id"], kind="stable", na_position="first")
     again = known.groupby("path", observed=True, dropna=False).cumcount()
     known = known.assign(again=again).sort_values("again", kind="stable").head(MOST_PLANES)
     titles = [
@@ -108,4 +108,5 @@ def _seeds(study: Study, row: pd.Series) -> str:
     """The end points of a path or a plane by seed."""
     names = [row[column] for column in ("endpoint_a", "endpoint_b", "endpoint_c") if pd.notna(row.get(column))]
     labels = endpoint_labels(names, study.endpoints)
-    return f"seeds {' and '.join(labels[name] for name in names)}"
+    *others, last = (labels[name] for name in names)
+    return f"seeds {', '.join(others)} and {last}"

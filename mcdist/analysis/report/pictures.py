@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 __all__ = ["Picture", "legend", "panels", "picture"]
 
 _WIDTH = 10.4
+_LEGEND = 130  # characters in a line, with the line drawn before each label as 8
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def panels(count: int, columns: int, height: float) -> tuple[Figure, list[Axes]]
 def legend(figure: Figure, ax: Axes) -> None:
     """The legend of one panel, for all of them, above the figure."""
     handles, labels = ax.get_legend_handles_labels()
-    columns = min(len(labels), 5) or 1
+    fit = _LEGEND // (max(map(len, labels), default=0) + 8)  # as many as fit beside each other
+    columns = max(min(len(labels), fit, 5), 1)
     figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=9.5)
 
 

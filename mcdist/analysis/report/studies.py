@@ -68,7 +68,7 @@ class Study:
         """One row per group of paths, in order: what it is, and `stops`, end points on the way."""
         rows = self.paths.drop_duplicates("path").sort_values("path")
         stops = pd.Series([len(stops) for stops in tour_stops(rows)], index=rows.index, dtype=int)
-        return rows.assign(stops=stops, repair=rows["repair"].fillna(False).astype(bool))
+        return rows.assign(stops=stops, aligned=rows["aligned"].eq(True), repair=rows["repair"].eq(True))
 
 
 def studies(tables: SweepTables) -> list[Study]:
