@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 import mcdist
+from mcdist.store.schemas import TABLES
 
-TABLES = ("tasks", "sweep_tasks", "endpoints", "history", "paths", "path_points", "barriers")
 PASSING = ("attempts", "host", "device", "wall_s", "started_at")
 """Columns of `tasks` that say how the work went, not what came out."""
 
@@ -32,6 +32,36 @@ def small_sweep(**changes: Any) -> dict[str, Any]:
     return sweep | {"resources": PLAIN | sweep["resources"]}
 
 
+def every_kind_of_task() -> dict[str, Any]:
+    """Three end points, every kind of path, aligned and not, a tour, curvature and planes: every kind of task of a
+    sweep, in a few seconds.
+    """
+    train = {"epochs": 1, "lr": 0.05, "batch_size": 32}
+    neb = {"pivots": 2, "most": 3, "batch_size": 50, "dense": 2}
+    neb["cycles"] = ({"steps": 3, "lr": 0.05}, {"steps": 2, "lr": 0.01})
+    measures = ("lambda_max", "fisher_trace", "hessian_trace", "top_k", "log_det", "density")
+    return small_sweep(
+        name="every-kind",
+        endpoints={"seeds": 3, "train": train},
+        paths=[
+            {"kind": "linear", "align": {"method": "activations", "samples": 100}, "repair": True},
+            {"kind": "bezier", "align": "weights", "train": train},
+            {"kind": "chain", "bends": 2, "objective": "arclength", "train": train},
+            {"kind": "autoneb", "neb": neb},
+        ],
+        tours=[[0, 2, 1]],
+        measure={
+            "profile": {"points": 5},
+            "curvature": [
+                {"points": 3, "samples": 60, "controls": True, "kinds": ["bezier", "autoneb"]},
+                {"at": "endpoints", "samples": 60, "measures": measures, "probes": 4, "layers": True},
+            ],
+            "plane": [{"points": 3, "pairs": [[0, 1]]}, {"points": 3, "through": [[0, 1, 2]]}],
+        },
+        resources={"pack": 2},
+    )
+
+
 def tables(uri: str | Path) -> dict[str, pd.DataFrame]:
     """Every table of a store, in a fixed order of rows, without the columns that say how the work went."""
     store = mcdist.open_store(uri)
@@ -39,8 +69,11 @@ def tables(uri: str | Path) -> dict[str, pd.DataFrame]:
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
-    keys = [column for column in ("task_id", "sweep", "t", "metric", "epoch") if column in frame]
+    keys = [column for column in _KEYS if column in frame]
     return frame.sort_values(keys).reset_index(drop=True)
+
+
+_KEYS = ("task_id", "sweep", "role", "t", "metric", "epoch", "cycle", "measure", "operator", "layer", "index", "x", "y")
 
 
 def assert_same_tables(got: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame], **how: Any) -> None:
