@@ -38,7 +38,7 @@ def activation_matching(
     nonlinearity: the outputs of every linear layer and convolution that writes the group, or of the BatchNorm that
     takes such an output, and of BatchNorms on a stream that several layers write. (Correlation is blind to scales, but
     not to the sign that a BatchNorm may give.) A dead unit, of no variance, correlates 0 with every other and takes
-    what is left. Eval mode; sums in float64. The objective in the result is the sum over groups.
+    what is left. Eval mode. The objective in the result is the sum over groups.
 
     module: plain, whose own weights stay as they are. Raises RequestError where the states do not fit the structure or
     each other, where no layer writes a group, and for no examples.
@@ -82,7 +82,7 @@ class _Correlations:
     def add(self, a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> None:
         """The activations of both networks on one batch."""
         for name, x in a.items():
-            pair = channels_last(x).double(), channels_last(b[name]).double()
+            pair = channels_last(x), channels_last(b[name])
             if name not in self._moments:
                 self._moments[name] = _Moments(*(rows.mean(0) for rows in pair))
             self._moments[name].add(*pair)
@@ -105,33 +105,33 @@ class _Correlations:
 
 
 class _Moments:
-    """Sums of two networks' activations, less the means of the first batch (so that no digits cancel)."""
+    """Sums of two networks' activations, less the means of the first batch (so that no digits cancel).
 
-    def __init__(self, origin_a: Tensor, origin_b: Tensor) -> None:
-        self._origins = origin_a, origin_b
+    Within a batch they are summed in the network's own type, over batches in float64.
+    """
+
+    def __init__(self, *origins: Tensor) -> None:
+        self._origins = origins
+        C = len(origins[0])
         self._n = 0
-        C = len(origin_a)
-        self._sums = [origin_a.new_zeros(C) for _ in range(2)]
-        self._squares = [origin_a.new_zeros(C) for _ in range(2)]
-        self._products = origin_a.new_zeros(C, C)
+        self._sums = torch.zeros(2, C, dtype=torch.float64, device=origins[0].device)
+        self._squares = torch.zeros_like(self._sums)
+        self._products = self._sums.new_zeros(C, C)
 
-    def add(self, a: Tensor, b: Tensor) -> None:
+    def add(self, *rows: Tensor) -> None:
         """Rows [N, C] of both."""
-        a, b = a - self._origins[0], b - self._origins[1]
+        a, b = (x - origin for x, origin in zip(rows, self._origins, strict=True))
         self._n += len(a)
-        for k, x in enumerate((a, b)):
-            self._sums[k] += x.sum(0)
-            self._squares[k] += x.square().sum(0)
+        self._sums += torch.stack([a.sum(0), b.sum(0)])
+        self._squares += torch.stack([a.square().sum(0), b.square().sum(0)])
         self._products += a.T @ b
 
     def correlation(self, place: Place, group: Group) -> NDArray[np.float64]:
         """[n, n]: of the group's units at a place, mean over the entries of a unit."""
-        means = [s / self._n for s in self._sums]
-        inverse = []
-        for k in range(2):
-            variance = self._squares[k] / self._n - means[k].square()
-            level = variance + (means[k] + self._origins[k]).square()
-            inverse.append(torch.where(variance > _DEAD * level, variance, torch.inf).rsqrt())
+        means = self._sums / self._n
+        variances = self._squares / self._n - means.square()
+        level = variances + (means + torch.stack(self._origins)).square()
+        inverse = torch.where(variances > _DEAD * level, variances, torch.inf).rsqrt()
         covariance = self._products / self._n - torch.outer(*means)
         whole = torch.outer(*inverse) * covariance
         end = place.offset + group.size * place.repeat

@@ -36,13 +36,11 @@ def apply(state: Mapping[str, Tensor], structure: Structure, permutations: Permu
     return {name: permuted(name, tensor, structure, permutations) for name, tensor in state.items()}
 
 
-def permuted(
-    name: str, tensor: Tensor, structure: Structure, permutations: Permutations, *, but: int | None = None
-) -> Tensor:
-    """One tensor of the permuted state_dict, nothing checked; `but`: an axis that is left as it is."""
+def permuted(name: str, tensor: Tensor, structure: Structure, permutations: Permutations) -> Tensor:
+    """One tensor of the permuted state_dict; nothing is checked."""
     for axis, segments in structure.tensors.get(name, {}).items():
         moved = [(place, group) for place, group in segments if group.name in permutations]
-        if moved and axis != but:
+        if moved:
             index = _index(tensor.shape[axis], moved, permutations)
             tensor = tensor.index_select(axis, index.to(tensor.device))
     return tensor

@@ -11,13 +11,12 @@ from torch import Tensor
 
 from mcdist.errors import RequestError
 from mcdist.science.alignment.matching import Matching, assign, check_pair
-from mcdist.science.alignment.permute import permuted
+from mcdist.science.alignment.permute import identity, permuted
 from mcdist.science.alignment.structure import Group, Place, Structure
 
 __all__ = ["weight_matching"]
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-_SWEEPS = 1000  # never reached: every improvement is one of finitely many assignments
 _TOLERANCE = 1e-12  # of the greatest possible objective: less is rounding
 
 
@@ -61,72 +60,65 @@ def _counted(state: Mapping[str, Tensor], structure: Structure, names: Collectio
 
 
 class _Descent:
-    """One run of coordinate descent."""
+    """One run of coordinate descent; b is kept as permuted so far, and what is found is permuted further."""
 
     def __init__(self, a: Mapping[str, Tensor], b: Mapping[str, Tensor], structure: Structure) -> None:
-        self._a, self._b, self._structure = a, b, structure
-        self._p = {name: torch.arange(size) for name, size in structure.sizes.items()}
-        self._products = {name: self._product(name) for name in a}
+        self._a, self._b, self._structure = a, dict(b), structure
+        self._p = identity(structure)
         self._scale = sum(float(a[name].norm() * b[name].norm()) for name in a)
         self._settled: set[str] = set()  # groups solved since the last change beside them: again would be the same
 
     def run(self, rng: np.random.Generator) -> Matching:
         """Sweeps until nothing improves."""
-        trace = [self._objective()]
-        sweeps = 0
-        for _ in range(_SWEEPS):
-            sweeps += 1
-            improved = False
+        trace = [sum(float((x * self._b[name]).sum()) for name, x in self._a.items())]
+        sweeps, before = 0, 0
+        while len(trace) > before:
+            sweeps, before = sweeps + 1, len(trace)
             for index in rng.permutation(len(self._structure.groups)):
                 group = self._structure.groups[index]
                 if group.name in self._settled:
                     continue
                 self._settled.add(group.name)
-                if self._improve(group):
-                    improved = True
+                more = self._improve(group)
+                if more > 0:
                     self._settled -= self._beside(group)
-                    trace.append(self._objective())
-            if not improved:
-                break
+                    trace.append(trace[-1] + more)
         return Matching(self._structure, self._p, trace[0], trace[-1], tuple(trace), sweeps, "weights")
+
+    def _improve(self, group: Group) -> float:
+        """Permute one group as is best given the others; by how much that is better than now, 0 if nothing is."""
+        gain = self._gain(group)
+        q = assign(gain)
+        more = float(gain[np.arange(group.size), q].sum() - np.trace(gain))
+        moved = {group.name: torch.from_numpy(q)}
+        found = {n: permuted(n, self._b[n], self._structure, moved) for n in self._tensors(group)} if more > 0 else {}
+        if group.name in self._beside(group):  # the gain is that of the one axis, with the other as it was
+            more = sum(float((self._a[n] * (new - self._b[n])).sum()) for n, new in found.items())
+        if more <= _TOLERANCE * self._scale:
+            return 0.0
+        self._b.update(found)
+        self._p[group.name] = self._p[group.name][moved[group.name]]
+        return more
+
+    def _gain(self, group: Group) -> NDArray[np.float64]:
+        """[n, n]: what <a, P b> gets from unit j of b, as permuted so far, at the place of unit i of a."""
+        gain = torch.zeros(group.size, group.size, dtype=torch.float64)
+        for place in group.places:
+            if place.tensor in self._a:
+                gain += _rows(self._a[place.tensor], place, group) @ _rows(self._b[place.tensor], place, group).T
+        return gain.numpy()
+
+    def _tensors(self, group: Group) -> list[str]:
+        return list(dict.fromkeys(place.tensor for place in group.places if place.tensor in self._a))
 
     def _beside(self, group: Group) -> set[str]:
         """The groups with another axis of a tensor in common; a group itself, where it lies on two axes of one."""
         found = set()
         for place in group.places:
-            for axis, segments in self._structure.tensors[place.tensor].items():
-                if axis != place.axis and place.tensor in self._a:
-                    found |= {other.name for _, other in segments}
-        return found
-
-    def _improve(self, group: Group) -> bool:
-        """The best permutation of one group given the others; whether it is better than the present one."""
-        old = self._p[group.name]
-        before = {place.tensor: self._products[place.tensor] for place in group.places if place.tensor in self._a}
-        self._p[group.name] = torch.from_numpy(assign(self._gain(group)))
-        after = {name: self._product(name) for name in before}
-        better = sum(after[name] - before[name] for name in before) > _TOLERANCE * self._scale
-        if better:
-            self._products.update(after)
-        else:
-            self._p[group.name] = old
-        return better
-
-    def _gain(self, group: Group) -> NDArray[np.float64]:
-        """[n, n]: what <a, P b> gets from unit j of b at the place of unit i of a."""
-        gain = torch.zeros(group.size, group.size, dtype=torch.float64)
-        for place in group.places:
             if place.tensor in self._a:
-                a = _rows(self._a[place.tensor], place, group)
-                b = permuted(place.tensor, self._b[place.tensor], self._structure, self._p, but=place.axis)
-                gain += a @ _rows(b, place, group).T
-        return gain.numpy()
-
-    def _product(self, name: str) -> float:
-        return float((self._a[name] * permuted(name, self._b[name], self._structure, self._p)).sum())
-
-    def _objective(self) -> float:
-        return sum(self._products.values())
+                for axis, segments in self._structure.tensors[place.tensor].items():
+                    found |= {other.name for _, other in segments if axis != place.axis}
+        return found
 
 
 def _rows(tensor: Tensor, place: Place, group: Group) -> Tensor:
