@@ -108,12 +108,13 @@ def one_per_pair(rows: pd.DataFrame, value: str) -> tuple[pd.DataFrame, int]:
     """One row per pair (or tour), with the mean of its finite values, and the number of rows whose value is not
     finite.
 
-    Columns `endpoint_a`, `endpoint_b`, `via` where the rows have it, and `value`, sorted by pair. Several rows of
+    Columns `endpoint_a`, `endpoint_b`, `via` if there are tours, and `value`, sorted by pair. Several rows of
     one pair (say, seeds of the path) are averaged, so that a pair counts once however often it was connected.
     """
     values = rows[value].astype(float).to_numpy()
     finite = np.isfinite(values)
-    keys = [column for column in ("endpoint_a", "endpoint_b", "via") if column in rows.columns]
+    tours = "via" in rows.columns and rows["via"].notna().any()
+    keys = ["endpoint_a", "endpoint_b", *(["via"] if tours else [])]
     table = unordered(rows)[keys].assign(value=values)[finite]
     table = table.groupby(keys, dropna=False)[["value"]].mean().reset_index()
     return table, int((~finite).sum())

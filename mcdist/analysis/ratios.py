@@ -50,7 +50,7 @@ def barrier_ratio(
     rows = select(barriers, "barriers", metric=metric)
     upper, missing_upper = one_per_pair(_chosen(rows, "numerator", numerator), value)
     lower, missing_lower = one_per_pair(_chosen(rows, "denominator", denominator), value)
-    ends = [column for column in upper.columns if column != "value"]
+    ends = [column for column in upper.columns if column in lower.columns and column != "value"]
     both = upper.merge(lower, on=ends, suffixes=("_upper", "_lower"))
     found = estimate(
         both,
