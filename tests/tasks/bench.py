@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from mcdist.problems.data import Dataset, load_dataset
+from mcdist.problems.models import build_model
 from mcdist.science.problem import Problem
 from mcdist.science.tracing import Accelerate
-from mcdist.spec.measures import ProfileSpec
-from mcdist.spec.paths import PathSpec
+from mcdist.spec.measures import CurvatureSpec, PlaneSpec, ProfileSpec
+from mcdist.spec.paths import AlignSpec, PathSpec
 from mcdist.spec.problem import ProblemSpec
-from mcdist.spec.tasks import EndpointTask, PathTask, ProfileTask
+from mcdist.spec.tasks import (
+    AlignTask,
+    CurvatureTask,
+    EndpointTask,
+    FinetuneTask,
+    JoinTask,
+    PathTask,
+    PlaneTask,
+    ProfileTask,
+)
 from mcdist.store.schemas import TABLES
 from mcdist.tasks.problems import build_problem
 from mcdist.tasks.registry import KINDS
@@ -80,6 +91,75 @@ def profile(problem: ProblemSpec, of: str, points: int = 11) -> Item:
     return Item(f"profile of {of}", ProfileTask(problem=problem, profile=ProfileSpec(points=points)), (of,))
 
 
+def align(problem: ProblemSpec, name: str, pair: tuple[str, str], **said: Any) -> Item:
+    return Item(name, AlignTask(problem=problem, align=AlignSpec(**{"method": "weights", **said})), pair)
+
+
+def join(
+    problem: ProblemSpec,
+    name: str,
+    legs: Sequence[str],
+    back: Sequence[bool],
+    alignments: Sequence[str] = (),
+    **said: Any,
+) -> Item:
+    """said: of the path that each leg is."""
+    spec = JoinTask(problem=problem, path=PathSpec.model_validate(said), reversed=tuple(back))
+    return Item(name, spec, (*legs, *alignments))
+
+
+def finetune(problem: ProblemSpec, name: str, end: str, seed: int = 0, **how: Any) -> Item:
+    """how: train or neb."""
+    return Item(name, FinetuneTask.model_validate({"problem": problem, "seed": seed, **how}), (end,))
+
+
+def curvature(problem: ProblemSpec, name: str, of: str, *controls: str, **said: Any) -> Item:
+    """Of a path with its controls, or of an end point: what begins with "end" is one."""
+    where: Any = "endpoint" if of.startswith("end") else "path"
+    spec = CurvatureSpec(**{"samples": 40, "points": 3, **said})
+    return Item(name, CurvatureTask(problem=problem, curvature=spec, of=where), (of, *controls))
+
+
+def plane(problem: ProblemSpec, name: str, *of: str, **said: Any) -> Item:
+    """Of a path, or through three end points."""
+    where: Any = "path" if len(of) == 1 else "endpoints"
+    return Item(name, PlaneTask(problem=problem, plane=PlaneSpec(**{"points": 4, **said}), of=where), of)
+
+
+def bench_with(problem: ProblemSpec, seeds: int = 2, accelerate: Accelerate | None = None, **train: Any) -> DictBench:
+    """End points end0, end1, ..."""
+    bench = DictBench(accelerate)
+    bench.do("endpoint", [endpoint(problem, seed, **train) for seed in range(seeds)])
+    return bench
+
+
+def beside(bench: DictBench, accelerate: Accelerate | None = None) -> DictBench:
+    """Another bench with what this one has."""
+    other = DictBench(accelerate)
+    other.results, other._problems = dict(bench.results), bench._problems
+    return other
+
+
+def plain_model(problem: ProblemSpec, weights: Mapping[str, Tensor]) -> torch.nn.Module:
+    """Stored weights in a module of their own."""
+    data = digits()
+    model = build_model(problem.model.name, problem.model.args, data.input_shape, data.n_classes)
+    model = model.to(next(t.dtype for t in weights.values() if t.is_floating_point()))
+    model.load_state_dict(dict(weights))
+    return model.eval()
+
+
+def assert_same_results(got: Result, expected: Result, rel: float = 1e-9) -> None:
+    """The same tensors and rows, up to the order of sums."""
+    assert got.tensors.keys() == expected.tensors.keys()
+    for name, tensor in expected.tensors.items():
+        assert torch.allclose(got.tensors[name], tensor, rtol=0, atol=rel), name
+    assert got.rows.keys() == expected.rows.keys()
+    for table, rows in expected.rows.items():
+        for one, other in zip(got.rows[table], rows, strict=True):
+            assert_close(one, other, rel)
+
+
 def assert_close(row: dict[str, Any], expected: dict[str, Any], rel: float) -> None:
     """Two rows agree: reals to `rel`, everything else exactly."""
     assert row.keys() == expected.keys()
@@ -95,5 +175,6 @@ def assert_rows_fit(result: Result) -> None:
         for row in rows:
             assert set(row) <= set(schema.names) - keys, table
             for name, value in row.items():
-                kinds = {"string": str, "int64": int, "double": float, "bool": bool}
+                kinds = {"string": str, "int64": int, "double": float, "bool": bool, "list<element: string>": list}
                 assert value is None or type(value) is kinds[str(schema.field(name).type)], (table, name, value)
+                assert not isinstance(value, list) or all(type(v) is str for v in value), (table, name, value)
