@@ -12,6 +12,10 @@ from mcdist.science.curvature.operators import Operator
 
 __all__ = ["Krylov", "Leading", "lanczos"]
 
+# steps without a change: a start that has little of an eigenvector shows the next one for a while (of 336 points of a
+# trained network the worst was 9 % low with two at a tolerance of 1e-3)
+_STILL = 3
+
 Fresh = Callable[[int, int, int], Tensor]
 """(point, row, attempt) -> a random vector [P]; attempt 0 is the start, others come after an invariant subspace."""
 
@@ -97,7 +101,7 @@ def lanczos(
     """Grow Krylov spaces from random starts, with full reorthogonalisation.
 
     wanted: numbers k of algebraically largest eigenvalues; a row stops when for each of them no such eigenvalue (plus
-    `shift`) has moved by more than `tol` times itself in two steps running. Without any, or unsettled, after `most`
+    `shift`) has moved by more than `tol` times itself in three steps running. Without any, or unsettled, after `most`
     steps. masks: [rows, P], 0 or 1: row r is of the block of A on the parameters where its mask is 1; dimensions:
     the numbers of those. restart: go on from a new vector, orthogonal to the rest, where the space is invariant under
     A; it finds further copies of an eigenvalue. Without, the row ends there.
@@ -134,7 +138,7 @@ class _Rule:
         still = ((now - self._before[active]).abs() <= self.tol * scale).all(-1)  # never, as long as there is a NaN
         self._still[active] = torch.where(still, self._still[active] + 1, 0)
         self._before[active] = now
-        settled = (self._still[active] >= 2) & (self.reached[active] == 0)
+        settled = (self._still[active] >= _STILL) & (self.reached[active] == 0)
         self.reached[active] = torch.where(settled, length, self.reached[active])
 
 

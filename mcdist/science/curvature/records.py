@@ -45,7 +45,7 @@ class CurvatureRecipe:
     floor: float = 1e-3
     layers: bool = False
     density_probes: int = 4
-    density_steps: int = 80
+    density_steps: int = 64
     density_grid: int = 512
     density_width: float = 0.01
 

@@ -50,10 +50,10 @@ def test_the_integral_is_one_however_narrow(quadrature: list[tuple[float, float]
 
 def test_moments_of_networks() -> None:
     of = problem(normed)
-    points, streams = starts(of, range(2))
+    points, streams = starts(of, range(1))
     points, examples = of.settle(points), of.sample(None, streams[0])
     recipe = CurvatureRecipe(
-        ("density", "ggn_density"), samples=None, density_probes=60, density_steps=10, density_width=1e-3,
+        ("density", "ggn_density"), samples=None, density_probes=40, density_steps=8, density_width=1e-3,
         density_grid=4000, weight_decay=0.5,
     )  # fmt: skip
     for k, found in enumerate(curvature(of, points, recipe, streams)):

@@ -49,8 +49,8 @@ def test_layers_are_modules() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_estimates_are_unbiased_and_their_standard_errors_calibrated(method: str) -> None:
-    """Over 200 seeds: the mean is the trace, and z = (estimate - trace) / stderr is about a standard normal."""
-    found = [estimate(method, seed) for seed in range(200)]
+    """Over 150 seeds: the mean is the trace, and z = (estimate - trace) / stderr is about a standard normal."""
+    found = [estimate(method, seed) for seed in range(150)]
     for wanted, values, errors in (
         (torch.diagonal(MATRICES, dim1=1, dim2=2).sum(1), [t.whole for t in found], [t.whole_error for t in found]),
         (blocks(), [t.layers for t in found], [t.layers_error for t in found]),
@@ -95,8 +95,8 @@ def test_curvlinops_estimates_the_same() -> None:
     torch.manual_seed(0)
     for k in range(2):
         expected = float(MATRICES[k].trace())
-        ours = [float(estimate("krylov", seed).whole[k]) for seed in range(100)]
+        ours = [float(estimate("krylov", seed).whole[k]) for seed in range(40)]
         for other in (hutchpp_trace, xtrace):
-            theirs = [float(other(MATRICES[k], 18)) for _ in range(100)]
-            assert sum(theirs) / 100 == pytest.approx(expected, abs=5 * torch.tensor(theirs).std().item() / 10)
-        assert sum(ours) / 100 == pytest.approx(expected, abs=5 * torch.tensor(ours).std().item() / 10)
+            theirs = [float(other(MATRICES[k], 18)) for _ in range(40)]
+            assert sum(theirs) / 40 == pytest.approx(expected, abs=5 * torch.tensor(theirs).std().item() / 40**0.5)
+        assert sum(ours) / 40 == pytest.approx(expected, abs=5 * torch.tensor(ours).std().item() / 40**0.5)
