@@ -19,9 +19,21 @@ from mcdist.cli import app
 from mcdist.execute.sweep import overview
 from mcdist.problems.data import DATASETS
 from mcdist.problems.models import MODELS
+from mcdist.science.curvature import MEASURES
 from mcdist.science.paths import FAMILIES
-from mcdist.spec import TrainSpec, load_spec
+from mcdist.spec import (
+    AlignSpec,
+    CurvatureSpec,
+    MeasureSpec,
+    NebSpec,
+    PathSpec,
+    PlaneSpec,
+    TrainSpec,
+    load_spec,
+)
 from mcdist.store.schemas import TABLES
+
+SPECS = (TrainSpec, PathSpec, NebSpec, AlignSpec, CurvatureSpec, PlaneSpec, MeasureSpec)
 
 
 @pytest.fixture
@@ -39,15 +51,35 @@ def test_the_spec_is_a_sweep(readme: str) -> None:
     assert counts == {"endpoint": 8, "path": 28 * 3, "profile": 28 * 3}
 
 
-def test_the_python_runs(readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_runs(readme: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mcdist.run(small_sweep(), store="results/digits", executor="serial", out=io.StringIO())
+    mcdist.run(shortened(repository / "jobs" / "digits-paths.yaml"), executor="serial", out=io.StringIO())
     names: dict[str, Any] = {}
     snippets = blocks(readme, "python")
-    assert len(snippets) == 2
+    assert len(snippets) == 3
     for snippet in snippets:
         exec(compile(snippet, "README.md", "exec"), names)
     assert set(names["state"]) == {"1.weight", "1.bias", "3.weight", "3.bias"}
+
+
+def shortened(job: Path) -> dict[str, Any]:
+    """The job with little to train: all that it asks for, of three end points."""
+    spec: dict[str, Any] = yaml.safe_load(job.read_text())
+    spec["problem"]["data"] = {"name": "digits", "train_size": 150}
+    spec["problem"]["model"]["args"]["hidden"] = [8]
+    spec["endpoints"]["seeds"], spec["tours"] = 3, [[0, 2, 1]]
+    for trained in (spec["endpoints"], *spec["paths"]):
+        if "train" in trained:
+            trained["train"]["epochs"] = 1
+        if "align" in trained:
+            trained["align"]["grid"] = ["none", "weights"]
+        if "neb" in trained:
+            trained["neb"] |= {"cycles": [{"steps": 2, "lr": 0.01}], "dense": 1}
+    spec["measure"]["profile"]["points"], spec["measure"]["curvature"]["points"] = 3, 3
+    for plane in spec["measure"]["plane"]:
+        plane["points"] = 3
+    return spec
 
 
 def test_every_command_exists_and_none_is_forgotten(readme: str) -> None:
@@ -64,7 +96,9 @@ def test_make_targets_exist(readme: str, repository: Path) -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("names", [DATASETS, MODELS, FAMILIES, TABLES, TrainSpec.model_fields])
+@pytest.mark.parametrize(
+    "names", [DATASETS, MODELS, FAMILIES, TABLES, MEASURES, *(spec.model_fields for spec in SPECS)]
+)
 def test_every_name_of_a_registry_is_in_it(names: dict[str, Any], readme: str) -> None:
     assert [
         name for name in names if f"`{name}`" not in readme and f"{name}," not in readme and f"{name})" not in readme
