@@ -22,6 +22,7 @@ from mcdist.analysis.report import write_report
 from mcdist.analysis.resampling import families
 from mcdist.analysis.saddles import minimax_saddles, saddle_tree
 from mcdist.analysis.shares import share_summary
+from mcdist.analysis.summaries import pair_summary
 
 __all__ = [
     "PUBLISHED",
@@ -34,6 +35,7 @@ __all__ = [
     "families",
     "mean_profile",
     "minimax_saddles",
+    "pair_summary",
     "path_summary",
     "plot_barrier_matrix",
     "plot_barrier_strip",

@@ -50,10 +50,14 @@ def plot_dendrogram(barriers: pd.DataFrame, metric: str, ax: Axes, *, endpoints:
         xlim=(-0.6, count - 0.4),
     )
     handles = [
-        Line2D([], [], color=styles[kind].colour, linewidth=1.8, label=f"saddle on a {kind} path")
+        Line2D([], [], color=styles[kind].colour, linewidth=1.8, label=f"saddle on {_article(kind)} {kind} path")
         for kind in sorted(set(kinds))
     ]
     if handles:
         ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, fontsize=8.5)
     quiet(ax)
     return ax
+
+
+def _article(word: str) -> str:
+    return "an" if word[:1] in "aeiou" else "a"

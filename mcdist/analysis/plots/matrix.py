@@ -66,10 +66,10 @@ def plot_barrier_matrix(
 
 
 def _power(grid: np.ndarray) -> int:
-    """The power of ten in which the numbers of a matrix are short: 0 from 0.01 to 1000."""
+    """The power of ten in which the numbers of a matrix are short: 0 from 0.1 to 1000."""
     top = float(np.nanmax(np.abs(grid), initial=0.0))
     power = int(np.floor(np.log10(top))) if top > 0 else 0
-    return 0 if -2 <= power < 3 else power
+    return 0 if -1 <= power < 3 else power
 
 
 def endpoint_labels(names: Sequence[str], endpoints: pd.DataFrame | None) -> dict[str, str]:

@@ -57,7 +57,7 @@ class Page(HTMLParser):
     @property
     def barriers(self):
         """The first table of barriers."""
-        return next(rows for rows in self.tables if {"5 to 95 % of pairs", "Median [95 %]"} <= set(rows[0]))
+        return next(rows for rows in self.tables if {"5 to 95 % of pairs", "Median [95\u00a0%]"} <= set(rows[0]))
 
     def table(self, *heads):
         """The one table whose header holds these cells."""
