@@ -25,7 +25,7 @@ def alignment_effect_rows(study: Study, value: str, metrics: Sequence[str], fami
     for metric in metrics:
         held = set(study.barriers.loc[study.barriers["metric"] == metric, "path"])
         rows += [
-            ratio_row(study.barriers, metric, value, upper, lower, stops, families, ("median", "mean"))
+            ratio_row(study.barriers, metric, value, upper, lower, stops, families)
             for upper, lower, stops in pairs
             if {upper, lower} <= held
         ]

@@ -115,7 +115,7 @@ def barrier_rows(study: Study, value: str, metrics: Sequence[str], families: Map
 
 
 def ratio_rows(study: Study, value: str, metrics: Sequence[str], families: Mapping[str, str]) -> list[Row]:
-    """The linear path's mean value over each other kind's, on the same pairs and with the same alignment."""
+    """The linear path's median and mean over each other kind's, on the same pairs and with the same alignment."""
     variants = study.variants[["path", "kind", "aligned", "alignment", "repair", "stops"]]
     lines = variants[(variants["kind"] == "linear") & ~variants["repair"]]
     others = variants[variants["kind"] != "linear"]
@@ -124,7 +124,7 @@ def ratio_rows(study: Study, value: str, metrics: Sequence[str], families: Mappi
     for metric in metrics:
         held = set(study.barriers.loc[study.barriers["metric"] == metric, "path"])
         rows.extend(
-            ratio_row(study.barriers, metric, value, line, other, stops, families, ("mean",))
+            ratio_row(study.barriers, metric, value, line, other, stops, families)
             for line, other, stops in matched[["path_line", "path_other", "stops"]].itertuples(index=False)
             if {line, other} <= held
         )
@@ -139,9 +139,8 @@ def ratio_row(
     lower: str,
     stops: int,
     families: Mapping[str, str],
-    statistics: Sequence[str],
 ) -> Row:
-    """The ratio and the difference of each statistic of one group of paths over another's."""
+    """Ratio and difference of the medians, then of the means, of one group of paths over another's."""
     via = {"via": stops} if stops else {}
     found = [
         barrier_ratio(
@@ -153,7 +152,7 @@ def ratio_row(
             statistic=statistic,
             families=families,
         ).iloc[0]
-        for statistic in statistics
+        for statistic in ("median", "mean")
     ]
     first = found[0]
     unmatched = f"{first['unmatched']} pairs in one of the two only" if first["unmatched"] else ""

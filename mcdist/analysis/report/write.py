@@ -98,7 +98,7 @@ def _study(study: Study, number: int, related: Mapping[str, str]) -> dict[str, A
         "paths": len(study.paths),
         "tours": tours,
         "endpoints": len(study.endpoints),
-        "main": metric_name(main),
+        "main": metric_name(main) or "train loss",
         "barriers": rows.barrier_rows(study, _VALUE, metrics, related) if metrics else [],
         "others": others,
         "ratios": rows.ratio_rows(study, _VALUE, metrics, related),
