@@ -12,8 +12,9 @@ from mcdist.science.curvature.operators import Operator
 
 __all__ = ["Krylov", "Leading", "lanczos"]
 
-# steps without a change: a start that has little of an eigenvector shows the next one for a while (of 336 points of a
-# trained network the worst was 9 % low with two at a tolerance of 1e-3)
+# steps without a change: a start that has little of an eigenvector shows the next one for a while (at a tolerance
+# of 1e-3, on a path of a trained perceptron, errors of 1 % or more in 8 of 1008 runs with two such steps, in 3 with
+# three; a tolerance of 1e-4 costs one step more)
 _STILL = 3
 
 Fresh = Callable[[int, int, int], Tensor]

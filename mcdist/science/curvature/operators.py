@@ -14,10 +14,10 @@ from mcdist.science.head import Examples
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 
-__all__ = ["GaussNewton", "Hessian", "Operator", "budget"]
+__all__ = ["GaussNewton", "Hessian", "Operator", "Product", "budget", "graph_bytes"]
 
 Product = Callable[[Tensor], Tensor]
-"""Vectors [K, P], or [c, K, P] of which the function is told, -> products of the same shape."""
+"""Vectors [K, P] -> products [K, P]."""
 
 _BYTES = 1 << 30  # of graphs that are kept at one time
 _BYTES_ON_GPU = 1 << 33
@@ -31,8 +31,8 @@ def budget(device: torch.device) -> int:
 class Operator(ABC):
     """Symmetric matrices A_1 .. A_K [P, P] of K points, each a mean over the same examples.
 
-    The gradient's graph is built once and then gone through once for each product, which costs less than to begin
-    anew (measured: a third, for a perceptron and for convolutions). Graphs that would not fit the budget are built
+    The gradient's graph is built once and then gone through once for each product, in a quarter (perceptron) to a half
+    (convolutions) of the time that it takes to begin anew. Graphs that would not fit the budget are built
     again for each product, over fewer examples at a time.
     """
 
