@@ -34,7 +34,7 @@ def _align(item: Item, spec: AlignTask, problem: Problem, bench: Bench) -> Outco
     a, b = (bench.stored(i).tensors for i in item.inputs)
     try:
         found = _match(problem, spec.align, a, b, Stream.of("align", spec.align.seed, *item.inputs))
-    except RequestError as error:
+    except (RequestError, TaskError) as error:
         return TaskError(f"these end points cannot be aligned: {error}")
     at_a, at_b, moved = (problem.point(state).theta.double() for state in (a, b, found.apply(b)))
     row: dict[str, Any] = {
