@@ -38,13 +38,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "autoneb": {"kind": "autoneb", "neb": NEB},
     "repaired": {"kind": "linear", "repair": True},
 }
-WAYS: dict[str, tuple[tuple[tuple[int, int], ...], tuple[bool, ...]]] = {
-    "0213": (tuple(LEGS), BACK),
-    "0123": (((0, 1), (1, 2), (2, 3)), (False, False, False)),
-    "3210": (((2, 3), (1, 2), (0, 1)), (True, True, True)),
-    "2103": (((1, 2), (0, 1), (0, 3)), (True, True, False)),
-}
-
 METRICS = [f"{split}_{m}" for split in ("train", "val", "test") for m in ("loss", "error")] + ["l2_norm"]
 POINTS = 7  # of each leg's profile
 
@@ -52,8 +45,15 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 whether_aligned = pytest.mark.parametrize("method", [None, "weights"], ids=["plain", "aligned"])
 
 # A tour 0 - 2 - 1 - 3: its second leg is walked backwards. Legs as they are stored, and whether they are turned round.
-LEGS = [(0, 2), (1, 2), (1, 3)]
+LEGS = ((0, 2), (1, 2), (1, 3))
 BACK = (False, True, False)
+WAYS: dict[str, tuple[tuple[tuple[int, int], ...], tuple[bool, ...]]] = {
+    "0213": (LEGS, BACK),
+    "0123": (((0, 1), (1, 2), (2, 3)), (False, False, False)),
+    "3210": (((2, 3), (1, 2), (0, 1)), (True, True, True)),
+    "2103": (((1, 2), (0, 1), (0, 3)), (True, True, False)),
+}
+"""Tours by the positions of their end points."""
 
 # Float64: what is left is the order of sums. Permuted units are summed in another order, too.
 CLOSE = 1e-9
@@ -72,7 +72,7 @@ def toured(
     kind: str,
     method: str | None = None,
     batch_norm: bool = False,
-    legs: Sequence[tuple[int, int]] = tuple(LEGS),
+    legs: Sequence[tuple[int, int]] = LEGS,
     back: Sequence[bool] = BACK,
     hidden: tuple[int, ...] = (12,),
 ) -> tuple[DictBench, ProblemSpec]:
