@@ -41,7 +41,7 @@ class CurvatureSpec(SpecModel):
         0.0, ge=0.0, description="coefficient of 0.5 |w|^2 in the loss whose curvature is meant; 0: without"
     )
     top_k: Int = Field(10, ge=1, description="top_k, log_det: so many leading eigenvalues")
-    tol: Real = Field(1e-3, gt=0, description="eigenvalues: relative change at which the iteration stops")
+    tol: Real = Field(1e-4, gt=0, description="eigenvalues: relative change at which the iteration stops")
     max_iterations: Int = Field(100, ge=2, description="eigenvalues: most products with the Hessian")
     probes: Int = Field(32, ge=2, description="traces, densities: random vectors")
     floor: Real = Field(1e-3, gt=0, description="log_det: eigenvalues above this count")

@@ -13,7 +13,7 @@ from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.spec.tasks import JoinTask
 from mcdist.tasks.align import permutations_of, permuted
-from mcdist.tasks.path import length_columns, path_columns
+from mcdist.tasks.path import how_columns, length_columns, path_columns
 from mcdist.tasks.stored_path import LoadedPath, about_path, load_path, path_tensors
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result
 
@@ -44,7 +44,7 @@ def _join(item: Item, spec: JoinTask, problem: Problem, bench: Bench) -> Result:
     who = path_columns(item.id, spec.path, stops[0][0], stops[-1][1]) | {"via": [end for _, end in stops[:-1]]}
     first, last = legs[0].ends[int(spec.reversed[0])], legs[-1].ends[int(not spec.reversed[-1])]
     return Result(
-        rows={"paths": [{**who, **length_columns(family, controls), "seed": spec.path.seed}]},
+        rows={"paths": [{**who, **length_columns(family, controls), **how_columns(spec.path)}]},
         tensors=path_tensors(problem, controls, walked[0][0], walked[-1][-1]),
         about=about_path(who, (first, last), sizes, spec.path.align.structure),
     )

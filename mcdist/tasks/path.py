@@ -27,7 +27,7 @@ from mcdist.tasks.stored_path import about_path, path_tensors
 from mcdist.tasks.trial import training_trial
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
-__all__ = ["KIND", "length_columns", "path_columns"]
+__all__ = ["KIND", "how_columns", "length_columns", "path_columns"]
 
 _MOTIONS = {"uniform": CurveBends, "arclength": ArclengthBends}
 
@@ -127,7 +127,7 @@ def _result(
 ) -> Result:
     family, controls = FAMILIES[path.kind], found.controls
     who = path_columns(item.id, path, item.inputs[0], item.inputs[1])
-    row = {**who, **length_columns(family, controls), **_how_columns(path, found)}
+    row = {**who, **length_columns(family, controls), **how_columns(path)}
     moved = path.ends == "free"
     known = [None if moved else _metrics(bench, i) for i in item.inputs[:2]]
     return Result(
@@ -161,7 +161,8 @@ def length_columns(family: PathFamily, controls: Tensor) -> dict[str, Any]:
     }
 
 
-def _how_columns(path: PathSpec, found: _Found) -> dict[str, Any]:
+def how_columns(path: PathSpec) -> dict[str, Any]:
+    """The columns that say how a path was trained."""
     if path.neb is not None:
         return {"seed": path.seed, **neb_columns(path.neb)}
     how: dict[str, Any] = {"seed": path.seed, **training_columns(path.train)}

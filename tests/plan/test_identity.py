@@ -108,7 +108,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "labels": "data",
         "weight_decay": 0.0,
         "top_k": 10,
-        "tol": 1e-3,
+        "tol": 1e-4,
         "max_iterations": 100,
         "probes": 32,
         "floor": 1e-3,

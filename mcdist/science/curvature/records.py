@@ -38,7 +38,7 @@ class CurvatureRecipe:
     label_mode: Literal["data", "sampled"] = "data"
     weight_decay: float = 0.0
     top_k: int = 10
-    tol: float = 1e-3
+    tol: float = 1e-4
     max_iterations: int = 100
     probes: int = 32
     trace_method: Literal["krylov", "hutch++", "hutchinson"] = "krylov"
