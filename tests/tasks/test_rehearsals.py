@@ -1,0 +1,99 @@
+"""What is tried before a pack is done, of every kind of task: it runs, and comes to something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.tracing import AsTraced
+
+from mcdist.tasks.registry import KINDS
+from mcdist.tasks.work import Item
+
+from .bench import (
+    SGD,
+    DictBench,
+    align,
+    curvature,
+    endpoint,
+    finetune,
+    path,
+    plane,
+    problem_spec,
+    profile,
+)
+
+PAIR = ("end0", "end1")
+NEB: dict[str, Any] = {"cycles": [{"steps": 6, "lr": 0.1}, {"steps": 4, "lr": 0.01}], "batch_size": 32, "most": 4}
+PROBLEM = problem_spec(batch_norm=True)
+
+ITEMS: dict[str, tuple[str, list[Item], float]] = {
+    # kind, a pack of two, how many of the steps that are tried make up the whole
+    "endpoint": ("endpoint", [endpoint(PROBLEM, seed) for seed in (0, 1)], 3 * 142 / 32),
+    "finetune": ("finetune", [finetune(PROBLEM, "a", "end0", seed, train=SGD) for seed in (0, 1)], 3 * 142 / 32),
+    "finetune by cycles": (
+        "finetune",
+        [finetune(PROBLEM, "a", "end0", seed, neb=NEB) for seed in (0, 1)],
+        3 * 142 / 32,
+    ),
+    "align": ("align", [align(PROBLEM, "a", PAIR, seed=seed) for seed in (0, 1)], 2.0),
+    "align by activations": ("align", [align(PROBLEM, "a", PAIR, method="activations", samples=50)] * 2, 2.0),
+    "bezier": (
+        "path",
+        [path(PROBLEM, "a", PAIR, kind="bezier", train=SGD, seed=seed) for seed in (0, 1)],
+        3 * 142 / 32,
+    ),
+    "by arclength": (
+        "path",
+        [path(PROBLEM, "a", PAIR, kind="bezier", objective="arclength", train=SGD)] * 2,
+        3 * 142 / 32,
+    ),
+    "autoneb": ("path", [path(PROBLEM, "a", PAIR, kind="autoneb", neb=NEB)] * 2, 10.0),
+    "profile": ("profile", [profile(PROBLEM, "p")] * 2, 0.0),
+    "plane": ("plane", [plane(PROBLEM, "a", "p")] * 2, 0.0),
+    "curvature": ("curvature", [curvature(PROBLEM, "c", "p", measures=["lambda_max", "top_k", "density"])] * 2, 0.0),
+}
+
+
+def test_no_kind_is_forgotten() -> None:
+    """Those that take no work to speak of have nothing to try."""
+    tried = {kind for kind, _, _ in ITEMS.values()}
+    assert {name for name, kind in KINDS.items() if kind.rehearse is not None} == tried
+    assert set(KINDS) - tried == {"join", "pause"}
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["plain", "traced"])
+@pytest.mark.parametrize("case", ITEMS)
+def test_a_piece_of_the_work_is_done_again_and_again(case: str, traced: bool) -> None:
+    """Nothing that it needs is in any store; each time it does the same."""
+    kind, items, steps = ITEMS[case]
+    rehearse = KINDS[kind].rehearse
+    assert rehearse is not None
+    trial = rehearse([item.spec for item in items], DictBench(AsTraced() if traced else None))
+    assert trial is not None
+    trial.step()
+    trial.step()
+    assert trial.steps == pytest.approx(steps, rel=0.03) if steps else trial.steps > 0
+    assert not trial.images
+
+
+@pytest.mark.parametrize("of", ["curvature", "autoneb"])
+def test_what_is_asked_for_more_often_is_more_work(of: str) -> None:
+    """More points, or more steps: the piece that is tried stands for more."""
+    more: dict[str, Item] = {
+        "curvature": curvature(PROBLEM, "c", "p", points=9, measures=["lambda_max", "top_k", "density"]),
+        "autoneb": path(PROBLEM, "a", PAIR, kind="autoneb", neb=NEB | {"cycles": [{"steps": 40, "lr": 0.1}]}),
+    }
+    kind, items, _ = ITEMS[of]
+    rehearse = KINDS[kind].rehearse
+    assert rehearse is not None
+    trials = [rehearse([item.spec], DictBench()) for item in (items[0], more[of])]
+    assert trials[0] is not None
+    assert trials[1] is not None
+    assert trials[1].steps > trials[0].steps
+
+
+def test_a_straight_line_is_nothing_to_try() -> None:
+    rehearse = KINDS["path"].rehearse
+    assert rehearse is not None
+    assert rehearse([path(PROBLEM, "a", PAIR, kind="linear").spec], DictBench()) is None
