@@ -293,6 +293,12 @@ def test_layers_add_up_and_are_named_as_the_module_has_them() -> None:
         assert all(b <= g * 1.01 for b, g in zip(block, greatest, strict=True))
 
 
+def test_an_eigenvalue_that_will_not_settle_takes_no_more_products_than_it_may() -> None:
+    rows = measured("bezier", measures=["lambda_max"], tol=1e-14, max_iterations=4).rows["curvature"]
+    assert [row["iterations"] for row in rows] == [4, 4, 4]
+    assert all(row["residual"] > 1e-6 for row in rows)
+
+
 def test_what_is_not_asked_for_is_in_no_table() -> None:
     assert set(measured("end0").rows) == {"curvature"}
     assert set(measured("end0", measures=["top_k"]).rows) == {"spectra"}

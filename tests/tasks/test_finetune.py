@@ -35,7 +35,7 @@ NEB: dict[str, Any] = {
     "batch_size": 32,
     "weight_decay": 0.01,
 }
-STEPS = 5  # per epoch: of 142 examples, 32 at a time
+STEPS = 5  # per epoch: of 150 examples, 32 at a time
 EPOCHS = {"train": 3, "neb": 1 + 2}
 HOW: dict[str, dict[str, Any]] = {"train": {"train": TRAIN}, "neb": {"neb": NEB}}
 

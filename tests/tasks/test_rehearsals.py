@@ -29,24 +29,24 @@ PROBLEM = problem_spec(batch_norm=True)
 
 ITEMS: dict[str, tuple[str, list[Item], float]] = {
     # kind, a pack of two, how many of the steps that are tried make up the whole
-    "endpoint": ("endpoint", [endpoint(PROBLEM, seed) for seed in (0, 1)], 3 * 142 / 32),
-    "finetune": ("finetune", [finetune(PROBLEM, "a", "end0", seed, train=SGD) for seed in (0, 1)], 3 * 142 / 32),
+    "endpoint": ("endpoint", [endpoint(PROBLEM, seed) for seed in (0, 1)], 3 * 150 / 32),
+    "finetune": ("finetune", [finetune(PROBLEM, "a", "end0", seed, train=SGD) for seed in (0, 1)], 3 * 150 / 32),
     "finetune by cycles": (
         "finetune",
         [finetune(PROBLEM, "a", "end0", seed, neb=NEB) for seed in (0, 1)],
-        3 * 142 / 32,
+        3 * 150 / 32,
     ),
     "align": ("align", [align(PROBLEM, "a", PAIR, seed=seed) for seed in (0, 1)], 2.0),
     "align by activations": ("align", [align(PROBLEM, "a", PAIR, method="activations", samples=50)] * 2, 2.0),
     "bezier": (
         "path",
         [path(PROBLEM, "a", PAIR, kind="bezier", train=SGD, seed=seed) for seed in (0, 1)],
-        3 * 142 / 32,
+        3 * 150 / 32,
     ),
     "by arclength": (
         "path",
         [path(PROBLEM, "a", PAIR, kind="bezier", objective="arclength", train=SGD)] * 2,
-        3 * 142 / 32,
+        3 * 150 / 32,
     ),
     "autoneb": ("path", [path(PROBLEM, "a", PAIR, kind="autoneb", neb=NEB)] * 2, 10.0),
     "profile": ("profile", [profile(PROBLEM, "p")] * 2, 0.0),
