@@ -16,13 +16,27 @@ from torch import Tensor
 from mcdist.errors import Diverged
 from mcdist.problems.models import build_model
 from mcdist.science.paths import FAMILIES
+from mcdist.science.streams import Stream
 from mcdist.science.tracing import Accelerate
 from mcdist.spec.problem import ProblemSpec
 from mcdist.tasks import positions as module
 from mcdist.tasks.stored_path import load_path
 from mcdist.tasks.work import Result
 
-from .bench import SGD, DictBench, assert_close, assert_rows_fit, digits, endpoint, path, problem_spec, profile
+from .bench import (
+    SGD,
+    DictBench,
+    assert_close,
+    assert_rows_fit,
+    assert_same_results,
+    bench_with,
+    beside,
+    digits,
+    endpoint,
+    path,
+    problem_spec,
+    profile,
+)
 
 ENDS = ("end0", "end1")
 KINDS: dict[str, dict[str, Any]] = {
@@ -31,6 +45,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "bezier2": {"kind": "bezier", "bends": 2, "draws": 2, "train": SGD},
     "chain": {"kind": "chain", "bends": 2, "train": SGD},
     "free": {"kind": "bezier", "ends": "free", "train": SGD},
+    "arclength": {"kind": "bezier", "bends": 2, "objective": "arclength", "train": SGD},
 }
 METRICS = [f"{split}_{m}" for split in ("train", "val", "test") for m in ("loss", "error")]
 
@@ -214,6 +229,63 @@ def test_whatever_curves_of_a_shape_differ_in_each_is_as_alone(kind: str, model:
             rows = (bench.results[item.id].rows[table] for bench in (together, alone))
             for got, expected in zip(*rows, strict=True):
                 assert_close(got, expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "linear"])
+@both
+def test_curves_by_programs_are_the_plain_ones(kind: str, batch_norm: bool) -> None:
+    problem, graphs = problem_spec(dtype="float64", batch_norm=batch_norm), AsTraced()
+    ends = bench_with(problem, epochs=1)
+    train = SGD | {"epochs": 2, "weight_decay": 1e-3}
+    items = [path(problem, f"p{seed}", ENDS, **KINDS[kind] | {"train": train, "seed": seed}) for seed in (0, 1)]
+    plain, traced = beside(ends), beside(ends, graphs)
+    for bench in (plain, traced):
+        bench.do("path", items)
+    assert graphs.calls > 0
+    for item in items:
+        assert_same_results(traced.results[item.id], plain.results[item.id])
+
+
+def test_what_is_minimised_is_said_and_makes_another_curve() -> None:
+    """The loss averaged over arclength and over t: from the same random numbers other bends, of other length."""
+    uniform, arclength = (path_rows(objective) for objective in ("uniform", "arclength"))
+    assert (uniform["objective"], arclength["objective"]) == ("uniform", "arclength")
+    assert uniform["length"] != pytest.approx(arclength["length"], rel=1e-4)
+    bench, _ = connected("linear")
+    assert bench.row("p", "paths").get("objective") is None
+
+
+def path_rows(objective: str) -> dict[str, Any]:
+    problem = problem_spec()
+    bench = bench_with(problem)
+    bench.do("path", [path(problem, "p", ENDS, **KINDS["bezier2"] | {"objective": objective})])
+    return bench.row("p", "paths")
+
+
+def test_the_first_step_by_arclength_is_the_gradient_of_the_average_over_arclength() -> None:
+    """One step of all examples at one t, its gradient by autodiff of w(t) L(phi(t)), w = |phi'| / length."""
+    problem = problem_spec(dtype="float64")
+    bench = bench_with(problem, epochs=1)
+    n = len(digits().train)
+    train = {"epochs": 1, "lr": 0.1, "momentum": 0.0, "batch_size": n}
+    said = {"kind": "bezier", "bends": 2, "train": train}
+    bench.do("path", [path(problem, "p", ENDS, **said, objective="arclength")])
+    at = bench.problem(problem)
+    a, b = (at.point(bench.results[end].tensors) for end in ENDS)
+    bends = torch.stack([a.theta[0] + (b.theta[0] - a.theta[0]) * j / 3 for j in (1, 2)]).requires_grad_()
+    controls = torch.cat([a.theta, bends, b.theta])
+    stream = Stream.of("path", 0, *ENDS)
+    t = torch.from_numpy(stream.child("t", 0).generator().random((1, 1)))[0]
+    velocities = FAMILIES["bezier"].velocities(torch.linspace(0, 1, 2001, dtype=torch.float64), 4) @ controls
+    length = torch.trapezoid(velocities.norm(dim=1), dx=1 / 2000)
+    weight = (FAMILIES["bezier"].velocities(t, 4) @ controls).norm() / length
+    here = a.at(FAMILIES["bezier"].coefficients(t, 4) @ controls)
+    (batch,) = at.batches([stream], 0, n)
+    loss, _ = at.loss(here, batch)
+    (weight * loss.sum()).backward()
+    assert bends.grad is not None
+    moved = load_path(bench.stored("p"), at).controls.theta[1:3]
+    assert torch.allclose(moved, (bends - 0.1 * bends.grad).detach(), rtol=0, atol=1e-8)
 
 
 @cache
