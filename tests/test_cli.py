@@ -109,6 +109,30 @@ BAD_REQUESTS = {
         "unknown argument of model 'mlp' 'hiden'; did you mean 'hidden'?",
     ),
     "path": (["run", "{spec}", "--set", "paths.0.kind=liner"], "paths.0: unknown path kind 'liner'; did you mean"),
+    "no such measure": (
+        ["run", "{spec}", "--set", "measure.curvature={measures: [lamda_max]}"],
+        "sweep.yaml: measure.curvature.0: unknown measure 'lamda_max'; did you mean 'lambda_max'?",
+    ),
+    "too few pivots": (
+        ["run", "{spec}", "--set", "paths={kind: autoneb, neb: {pivots: 1}}"],
+        "paths.neb.pivots: must be greater than or equal to 2; got 1",
+    ),
+    "no samples": (
+        ["plan", "{spec}", "--set", "measure.curvature={samples: 0}"],
+        "measure.curvature.samples: must be greater than or equal to 1; got 0",
+    ),
+    "a plane on a line": (
+        ["run", "{spec}", "--set", "measure.plane={through: [[0, 1, 1]]}"],
+        "three points on a line span no plane",
+    ),
+    "a plane of no path": (
+        ["run", "{spec}", "--set", "pairs=chain", "--set", "measure.plane={pairs: [[0, 3]]}"],
+        "sweep.yaml: measure.plane.0: no path of the sweep connects the end points [0, 3]",
+    ),
+    "a structure that does not fit": (
+        ["run", "{spec}", "--set", "paths.0.align={method: weights, structure: {groups: {a: [[1.wieght, 0]]}}}"],
+        "sweep.yaml: problem: paths.0: structure: group 'a': there is no tensor '1.wieght'; did you mean '1.weight'?",
+    ),
     "no training": (["run", "{spec}", "--set", "paths.0.kind=chain"], "a path of kind 'chain' needs train"),
     "what torch.func cannot follow": (
         ["run", "{spec}", "--set", "problem.model=support.models:DependsOnData"],

@@ -24,6 +24,7 @@ from mcdist.spec.load import dump_spec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.tasks import ProblemTask
 from mcdist.store import Store, TaskState, check_target, open_store
+from mcdist.tasks.checks import at
 from mcdist.tasks.problems import Prepared, prepare
 
 __all__ = ["ExecutorName", "KindOverview", "overview", "run_sweep", "task_costs"]
@@ -51,7 +52,7 @@ class KindOverview:
 def overview(spec: SweepSpec, store_uri: str | None, source: str = "spec") -> list[KindOverview]:
     """What a sweep comes to and what of it is done. Raises RequestError for a wrong request; writes nothing."""
     prepared = prepare(spec, source)
-    plan = make_plan(prepared.spec)
+    plan = _planned(prepared, source)
     uri = store_uri or spec.store
     states = {} if uri is None else _states(uri)
     remains = what_remains(plan, states)
@@ -74,6 +75,11 @@ def _kind(
     spent, wall = sum(c for c, _ in measured), sum(w for _, w in measured)
     seconds = todo * wall / spent if spent > 0 else None
     return KindOverview(kind, len(ids), count["done"], count["failed"] + count["blocked"], count["todo"], todo, seconds)
+
+
+def _planned(prepared: Prepared, source: str) -> Plan:
+    with at(source):
+        return make_plan(prepared.spec)
 
 
 def task_costs(plan: Plan, prepared: Prepared) -> dict[str, float]:
@@ -109,7 +115,7 @@ def run_sweep(
     if uri is None:
         raise RequestError("no store: give --store, or a line 'store: FOLDER' in the spec")
     prepared = prepare(spec, source)
-    plan = make_plan(prepared.spec)
+    plan = _planned(prepared, source)
     remains = what_remains(plan, _states(uri))
     with Signals() as signals:
         workers: Executor | None = None

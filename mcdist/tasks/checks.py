@@ -92,6 +92,7 @@ def check_measures(spec: SweepSpec, train_sizes: Sequence[int], source: str) -> 
     for i, curvature in enumerate(spec.measure.curvature):
         with at(f"{source}: measure.curvature.{i}"):
             _check_curvature(curvature, kinds, train_sizes)
+            _check_likelihood(curvature, spec)
     for i, plane in enumerate(spec.measure.plane):
         with at(f"{source}: measure.plane.{i}"):
             _check_plane(plane, kinds)
@@ -110,6 +111,18 @@ def _check_curvature(curvature: CurvatureSpec, kinds: Sequence[str], train_sizes
         raise RequestError("controls are ends trained on as their path was; these paths are straight, and not trained")
     if curvature.samples is not None and curvature.samples > min(train_sizes):
         raise RequestError(f"samples: {curvature.samples} are more than the {min(train_sizes)} training examples")
+
+
+def _check_likelihood(curvature: CurvatureSpec, spec: SweepSpec) -> None:
+    """Raise where the Fisher matrix is wanted of a loss that is no likelihood."""
+    losses = [problem.loss for problem in spec.problem if problem.loss != "cross_entropy"]
+    fisher = [name for name in curvature.measures if MEASURES[name].operator == "fisher"]
+    if losses and fisher:
+        others = ", ".join(sorted(name for name, measure in MEASURES.items() if measure.operator != "fisher"))
+        raise RequestError(
+            f"{fisher[0]} is of cross_entropy alone: {losses[0]} is no likelihood, and has no Fisher matrix; "
+            f"allowed: {others}"
+        )
 
 
 def _check_plane(plane: PlaneSpec, kinds: Sequence[str]) -> None:
