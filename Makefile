@@ -18,7 +18,7 @@ bench-table:  # the README's table of those results
 	@$(BIN)/python -m mcdist.bench.table results/bench.json
 
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile  # by file: what a file sets up once stays so
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
