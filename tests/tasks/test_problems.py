@@ -131,7 +131,7 @@ WRONG_PATHS: dict[str, tuple[list[dict[str, Any]], str]] = {
     ),
     "no structure": ([by(structure={"units": []})], "problem: paths.0: structure: expected {groups: "),
     "a structure that changes the function": (
-        [LINE, given(*UNITS[:2])],
+        [by(), given(*UNITS[:2])],
         "problem: paths.1: the permutation structure changes the function of Sequential: ",
     ),
 }
