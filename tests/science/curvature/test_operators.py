@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from mcdist.errors import RequestError
 from mcdist.problems.classification import Classification
-from mcdist.science.curvature import library
 from mcdist.science.curvature.operators import GaussNewton, Hessian, Operator, graph_bytes
 from mcdist.science.head import Examples
 from mcdist.science.points import Points
 from mcdist.science.streams import Stream
 from science.curvature.matrices import dense_ggn, dense_hessian
 from science.examples import CLASSES, Quadratic, convolved, dropped, normed, plain, problem, starts
+
+from . import library
 
 
 def squared(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -1,9 +1,7 @@
-"""Curvature of one point as curvlinops has it: the one place that knows that library.
+"""The Hessian and the Gauss-Newton matrix of one point as curvlinops has them: an independent reference.
 
-Our own operators serve the measures: they take K points at once, keep the graph of the gradient between products (one
-point, one product, on a CPU: a fifth of the time for a small perceptron, a half for convolutions), and come with
-residuals and standard errors. These here serve whatever else curvlinops can do with an operator (inverses, diagonals,
-norms, SciPy's solvers), and as an independent reference.
+The measures have operators of their own: of K points at once, keeping the graph of the gradient between products,
+faster at one point too (a fifth of the time for a small perceptron, half for convolutions).
 """
 
 from __future__ import annotations
