@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mcdist.errors import RequestError
@@ -25,10 +25,7 @@ from mcdist.spec.tasks import (
     ProfileTask,
 )
 
-__all__ = ["STRAIGHT", "Plan", "make_plan"]
-
-STRAIGHT = "linear"
-"""The kind of path that has no bends: nothing is trained, and it spans no plane."""
+__all__ = ["Plan", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,8 @@ def _tasks(spec: SweepSpec) -> Iterator[Task]:
             ]
             yield from ends
             groups.append(_Group(spec, problem, families, ends))
-    for part in ("alignments", "paths", "joins", "controls", "profiles", "planes", "curvatures"):
-        for group in groups:
-            yield from getattr(group, part)
+    for part in zip(*(group.parts() for group in groups), strict=True):
+        yield from itertools.chain.from_iterable(part)
 
 
 class _Family:
@@ -79,9 +75,8 @@ class _Family:
         self._problem = problem
         self._connect = Blueprint(PathTask(problem=problem, path=path))
         self._align = Blueprint(AlignTask(problem=problem, align=path.align)) if path.aligned else None
-        trained = path.kind != STRAIGHT
-        how = {"train": path.train, "neb": path.neb, "seed": path.seed}
-        self._finetune = Blueprint(FinetuneTask(problem=problem, **how)) if trained else None
+        finetune = FinetuneTask(problem=problem, train=path.train, neb=path.neb, seed=path.seed)
+        self._finetune = None if path.straight else Blueprint(finetune)
 
     def alignment(self, a: Task, b: Task) -> list[Task]:
         """The task that aligns b to a; none where nothing is aligned."""
@@ -136,6 +131,10 @@ class _Group:
         self.joins = [c.task for c in joined]
         self._connected = [*direct, *joined]
 
+    def parts(self) -> tuple[Iterable[Task], ...]:
+        """Its tasks, each part after those that it needs."""
+        return self.alignments, self.paths, self.joins, self.controls, self.profiles, self.planes, self.curvatures
+
     @property
     def profiles(self) -> Iterator[Task]:
         """Every profile of every path."""
@@ -159,6 +158,7 @@ class _Group:
                 bare = curvature.model_copy(update={"points": CurvatureSpec.model_fields["points"].default})
                 at_end = Blueprint(CurvatureTask(problem=self._problem, curvature=bare, of="endpoint"))
                 yield from (at_end.task(end.id) for end in self._ends)
+                continue
             along = Blueprint(CurvatureTask(problem=self._problem, curvature=curvature))
             for c in self._measured(curvature):
                 controls = c.family.controls(*self._ends_of(c)) if curvature.controls else []
@@ -187,7 +187,7 @@ class _Group:
             for c in self._connected
             if not c.join
             and frozenset(c.ends) in pairs
-            and c.family.path.kind != STRAIGHT
+            and not c.family.path.straight
             and (not plane.kinds or c.family.path.kind in plane.kinds)
         ]
 

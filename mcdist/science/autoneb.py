@@ -20,15 +20,13 @@ from mcdist.science.acceleration import accelerated
 from mcdist.science.neb import Band, redistribute
 from mcdist.science.optimizers import Sgd
 from mcdist.science.paths.family import on_chord
-from mcdist.science.points import Points
+from mcdist.science.points import ELEMENTS, Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.science.tracing import Accelerate
 from mcdist.science.update import Update
 
 __all__ = ["SCHEDULES", "Cycle", "CycleRecord", "NebPath", "NebRecipe", "autoneb", "scaled"]
-
-_ELEMENTS = 1 << 27  # parameters of the positions evaluated at once: 512 MiB in float32
 
 SCHEDULES: dict[str, tuple[tuple[int, float], ...]] = {
     "long": ((1000, 1.0),) * 4 + ((2000, 1.0),) * 2 + ((1000, 0.1),) * 4 + ((1000, 0.01),) * 4,
@@ -279,7 +277,7 @@ def _profiles(
     """
     lengths = [(len(chain.controls) - 1) * (dense + 1) + 1 for chain in chains]
     places = [(n, i) for n, length in enumerate(lengths) for i in range(length)]
-    most = max(1, _ELEMENTS // problem.layout.size)
+    most = max(1, ELEMENTS // problem.layout.size)
     found: list[Tensor] = []
     for start in range(0, len(places), most):
         parts = []

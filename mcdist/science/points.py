@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Points"]
+__all__ = ["ELEMENTS", "Points"]
+
+ELEMENTS = 1 << 27
+"""Parameters of the points that are held at once where there may be any number: 512 MiB in float32."""
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,11 @@ class PathSpec(SpecModel):
         return self
 
     @property
+    def straight(self) -> bool:
+        """Whether it has no bends: nothing is trained, and it spans no plane."""
+        return self.kind == "linear"
+
+    @property
     def aligned(self) -> bool:
         """Whether end b is permuted."""
         return self.align.method != "none"

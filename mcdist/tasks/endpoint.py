@@ -10,14 +10,14 @@ from mcdist.science.motion import FreePoints
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
-from mcdist.science.training import Recipe, train
+from mcdist.science.training import Recipe, Trained, train
 from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.tasks import EndpointTask, TaskSpec
 from mcdist.tasks.recipe import diverged, history_rows, recipe, training_columns
 from mcdist.tasks.trial import training_trial
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
-__all__ = ["KIND", "problem_columns"]
+__all__ = ["KIND", "endpoint_result", "problem_columns"]
 
 
 def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
@@ -34,21 +34,30 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     steps = len(problem.batch_sizes(how.batch_size))
     outcomes: list[Outcome] = []
     for k, (item, spec) in enumerate(zip(items, specs, strict=True)):
-        row: dict[str, Any] = {
-            "endpoint_id": item.id,
-            **problem_columns(spec.problem),
-            "n_params": problem.layout.size,
-            "seed": spec.seed,
-            **training_columns(spec.train),
-            **{name: float(values[k]) for name, values in metrics.items()},
-        }
-        result = Result(
-            rows={"endpoints": [row], "history": history_rows(trained, k, endpoint_id=item.id)},
-            tensors=problem.state(settled, k),
-            about={"kind": "endpoint", "metrics": json.dumps({n: float(v[k]) for n, v in metrics.items()})},
+        row = {**problem_columns(spec.problem), "seed": spec.seed, **training_columns(spec.train)}
+        own = {name: float(values[k]) for name, values in metrics.items()}
+        outcomes.append(
+            diverged(trained, k, steps) or endpoint_result(problem, item.id, row, own, settled[k], trained, k)
         )
-        outcomes.append(diverged(trained, k, steps) or result)
     return outcomes
+
+
+def endpoint_result(
+    problem: Problem,
+    endpoint_id: str,
+    row: dict[str, Any],
+    metrics: dict[str, float],
+    point: Points,
+    trained: Trained,
+    k: int,
+) -> Result:
+    """What is stored of a settled point (K = 1) that was trained as the k-th of its pack. row: what is said of it."""
+    row = {"endpoint_id": endpoint_id, "n_params": problem.layout.size, **row, **metrics}
+    return Result(
+        rows={"endpoints": [row], "history": history_rows(trained, k, endpoint_id=endpoint_id)},
+        tensors=problem.state(point, 0),
+        about={"kind": "endpoint", "metrics": json.dumps(metrics)},
+    )
 
 
 def _begin(specs: Sequence[EndpointTask], bench: Bench) -> tuple[Problem, Points, Recipe, list[Stream]]:

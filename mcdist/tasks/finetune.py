@@ -6,7 +6,6 @@ or weight decay alone. An end point that went through the same is compared with 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -19,10 +18,10 @@ from mcdist.science.streams import Stream
 from mcdist.science.training import Recipe, Trained, train
 from mcdist.spec.tasks import FinetuneTask, TaskSpec
 from mcdist.tasks.band import band_recipe, neb_columns
-from mcdist.tasks.endpoint import problem_columns
-from mcdist.tasks.recipe import diverged, history_rows, recipe, training_columns
+from mcdist.tasks.endpoint import endpoint_result, problem_columns
+from mcdist.tasks.recipe import diverged, recipe, training_columns
 from mcdist.tasks.trial import training_trial
-from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
+from mcdist.tasks.work import Bench, Item, Kind, Outcome, Trial
 
 __all__ = ["KIND"]
 
@@ -45,21 +44,15 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     metrics = problem.evaluate(settled)
     outcomes: list[Outcome] = []
     for k, (item, spec) in enumerate(zip(items, specs, strict=True)):
-        row: dict[str, Any] = {
-            "endpoint_id": item.id,
+        row = {
             **problem_columns(spec.problem),
-            "n_params": problem.layout.size,
             "seed": spec.seed,
             "parent_id": item.inputs[0],
             **_how_columns(spec, len(trained.history)),
-            **{name: float(values[k]) for name, values in metrics.items()},
         }
-        result = Result(
-            rows={"endpoints": [row], "history": history_rows(trained, k, endpoint_id=item.id)},
-            tensors=problem.state(settled, k),
-            about={"kind": "endpoint", "metrics": json.dumps({n: float(v[k]) for n, v in metrics.items()})},
-        )
-        outcomes.append(diverged(trained, k, len(problem.batch_sizes(_batch_size(spec)))) or result)
+        found = {name: float(values[k]) for name, values in metrics.items()}
+        failure = diverged(trained, k, len(problem.batch_sizes(_batch_size(spec))))
+        outcomes.append(failure or endpoint_result(problem, item.id, row, found, settled[k], trained, k))
     return outcomes
 
 

@@ -21,6 +21,7 @@ from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
 __all__ = ["KIND"]
 
+_HALF = torch.tensor([0.5])
 _DRAWN = 61  # positions of the path that are drawn in its plane
 
 
@@ -70,10 +71,8 @@ def _span(item: Item, spec: PlaneTask, problem: Problem, bench: Bench) -> _Spann
     if path is None:
         three = Points.stack([problem.point(bench.stored(i).tensors) for i in item.inputs])
     else:
-        middle = path.controls.at(path.family.at(path.controls.theta, torch.tensor([0.5])))
-        if _by_its_bend(path):
-            middle = path.controls[1]
-        three = Points.stack([path.controls[0], path.controls[-1], middle])
+        middle = path.controls.theta[1:2] if _by_its_bend(path) else path.family.at(path.controls.theta, _HALF)
+        three = path.controls.at(torch.cat([path.controls.theta[[0, -1]], middle]))
     plane = through(*three.theta)
     x, y = plane.grid(spec.plane.points, spec.plane.margin)
     return _Spanned(plane, x.tolist(), y.tolist(), three, path)

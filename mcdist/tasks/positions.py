@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from torch import Tensor
 
-from mcdist.science.points import Points
+from mcdist.science.points import ELEMENTS, Points
 from mcdist.science.problem import Problem
 from mcdist.science.tracing import Accelerate
 from mcdist.tasks.stored_path import LoadedPath
@@ -14,12 +14,10 @@ from mcdist.tasks.work import Trial
 
 __all__ = ["at_once", "evaluation_trial", "measured", "positions"]
 
-_ELEMENTS = 1 << 27  # parameters of the positions held at once: 512 MiB in float32
-
 
 def at_once(problem: Problem) -> int:
     """How many points are held at a time."""
-    return max(1, _ELEMENTS // problem.layout.size)
+    return max(1, ELEMENTS // problem.layout.size)
 
 
 def positions(

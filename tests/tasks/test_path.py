@@ -430,7 +430,7 @@ def test_a_path_from_a_point_to_itself_has_no_length() -> None:
 def test_how_many_positions_are_held_at_once_does_not_matter(batch_norm: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     bench, problem = connected("bezier", batch_norm, dtype="float64")
     whole = bench.results["profile of p"].rows["path_points"]
-    monkeypatch.setattr(module, "_ELEMENTS", 3 * bench.problem(problem).layout.size)
+    monkeypatch.setattr(module, "ELEMENTS", 3 * bench.problem(problem).layout.size)
     bench.do("profile", [profile(problem, "p")])
     for row, expected in zip(bench.results["profile of p"].rows["path_points"], whole, strict=True):
         assert_close(row, expected, rel=1e-12)

@@ -96,7 +96,7 @@ def test_profiles_in_a_pack_with_others_are_each_as_alone() -> None:
 def test_how_many_positions_are_held_at_once_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     first, problem = lines()
     bench = beside(first)
-    monkeypatch.setattr(module, "_ELEMENTS", 2 * bench.problem(problem).layout.size)
+    monkeypatch.setattr(module, "ELEMENTS", 2 * bench.problem(problem).layout.size)
     bench.do("profile", [profile(problem, name, 5) for name in LINES])
     for name in LINES:
         assert losses(bench, name) == pytest.approx(losses(first, name), rel=1e-9)
