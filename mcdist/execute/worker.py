@@ -26,7 +26,7 @@ from mcdist.problems.data import Dataset
 from mcdist.science.problem import Problem
 from mcdist.science.tracing import Accelerate
 from mcdist.spec.base import canonical
-from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.problem import AnyProblem
 from mcdist.store import PackResult, Store, open_store
 from mcdist.tasks.problems import build_problem, data_key
 from mcdist.tasks.registry import KINDS
@@ -74,7 +74,7 @@ class Worker:
         self._results: Recent[Stored] = Recent(_KEEP_BYTES, _size)
         torch.set_num_threads(threads)
 
-    def problem(self, spec: ProblemSpec, way: Way) -> Problem:
+    def problem(self, spec: AnyProblem, way: Way) -> Problem:
         """See `Bench`."""
         return self._problems.get(
             f"{canonical(spec)} {way.channels_last}",
@@ -172,7 +172,7 @@ class _JobBench:
     way: Way
     accelerate: Accelerate | None
 
-    def problem(self, spec: ProblemSpec) -> Problem:
+    def problem(self, spec: AnyProblem) -> Problem:
         return self.worker.problem(spec, self.way)
 
     def stored(self, task_id: str) -> Stored:

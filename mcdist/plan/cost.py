@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mcdist.spec.dynamics import DynamicsSpec
 from mcdist.spec.paths import NebSpec
+from mcdist.spec.problem import AnyProblem
 from mcdist.spec.tasks import (
     AlignTask,
+    BranchTask,
     CurvatureTask,
+    DriftTask,
     EndpointTask,
     FinetuneTask,
     JoinTask,
@@ -18,7 +22,10 @@ from mcdist.spec.tasks import (
     PlaneTask,
     ProblemTask,
     ProfileTask,
+    RelaxationTask,
     TaskSpec,
+    TrialTask,
+    TrunkTask,
 )
 from mcdist.spec.training import TrainSpec
 
@@ -54,6 +61,14 @@ def _endpoint(spec: EndpointTask, size: ProblemSize) -> float:
     return _training(spec.train, size) + size.evaluated
 
 
+def _trunk(spec: TrunkTask, size: ProblemSize) -> float:
+    return _STEP * max(spec.spawn) * size.train
+
+
+def _branch(spec: BranchTask, size: ProblemSize) -> float:
+    return _STEP * (spec.train.epochs - spec.epoch) * size.train + size.evaluated
+
+
 def _finetune(spec: FinetuneTask, size: ProblemSize) -> float:
     steps = 0.0 if spec.neb is None else _STEP * _neb_steps(spec.neb) * spec.neb.batch_size
     return steps + (0.0 if spec.train is None else _training(spec.train, size)) + size.evaluated
@@ -83,11 +98,31 @@ def _curvature(spec: CurvatureTask, size: ProblemSize) -> float:
     wanted, examples = spec.curvature, spec.curvature.samples or size.train
     points = wanted.points if spec.of == "path" else 1
     each = examples * _PRODUCT * _PRODUCTS * len(wanted.measures)
-    return points * (each + (spec.problem.statistics_size or size.train))
+    return points * (each + _settling(spec.problem, size))
+
+
+def _drift(spec: DriftTask, size: ProblemSize) -> float:
+    drift, steps = spec.drift, max(spec.drift.steps)
+    noisy = (drift.replicas or 1) * steps * _batch(drift, size)
+    return len(drift.starts) * (_STEP * (noisy + steps * size.train) + _STEP * (drift.samples or size.train))
+
+
+def _relaxation(spec: RelaxationTask, size: ProblemSize) -> float:
+    wanted = spec.relaxation
+    runs = len(wanted.starts) * (wanted.replicas or 1)
+    return _STEP * runs * wanted.steps * _batch(wanted, size)
+
+
+def _batch(spec: DynamicsSpec, size: ProblemSize) -> int:
+    return (spec.batch_size or 1) if spec.noise == "minibatch" else size.train
 
 
 def _point(spec: ProblemTask, size: ProblemSize) -> float:
-    return float(size.evaluated + (spec.problem.statistics_size or size.train))
+    return size.evaluated + _settling(spec.problem, size)
+
+
+def _settling(problem: AnyProblem, size: ProblemSize) -> float:
+    return float(getattr(problem, "statistics_size", None) or size.train)
 
 
 def _training(train: TrainSpec, size: ProblemSize) -> float:
@@ -102,6 +137,8 @@ def _neb_steps(neb: NebSpec) -> float:
 
 _COSTS: dict[type[TaskSpec], Callable[[Any, ProblemSize], float]] = {
     EndpointTask: _endpoint,
+    TrunkTask: _trunk,
+    BranchTask: _branch,
     FinetuneTask: _finetune,
     AlignTask: _align,
     PathTask: _path,
@@ -109,5 +146,8 @@ _COSTS: dict[type[TaskSpec], Callable[[Any, ProblemSize], float]] = {
     ProfileTask: _profile,
     CurvatureTask: _curvature,
     PlaneTask: _plane,
+    DriftTask: _drift,
+    RelaxationTask: _relaxation,
+    TrialTask: lambda spec, size: 0.0,
     PauseTask: lambda spec, size: float(spec.seconds),
 }

@@ -10,19 +10,25 @@ from dataclasses import dataclass
 from mcdist.errors import RequestError
 from mcdist.plan.pairs import choose_pairs
 from mcdist.plan.task import Blueprint, Task
+from mcdist.spec.dynamics import DynamicsSpec
 from mcdist.spec.measures import CurvatureSpec, PlaneSpec
 from mcdist.spec.paths import PathSpec
-from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.problem import AnyProblem
+from mcdist.spec.sections import EndpointsSpec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.tasks import (
     AlignTask,
+    BranchTask,
     CurvatureTask,
+    DriftTask,
     EndpointTask,
     FinetuneTask,
     JoinTask,
     PathTask,
     PlaneTask,
     ProfileTask,
+    RelaxationTask,
+    TrunkTask,
 )
 
 __all__ = ["Plan", "make_plan"]
@@ -57,20 +63,37 @@ def _tasks(spec: SweepSpec) -> Iterator[Task]:
     for problem in spec.problem:
         families = [_Family(problem, path) for path in spec.paths]
         for setting in spec.endpoints:
-            ends = [
-                Blueprint(EndpointTask(problem=problem, train=setting.train, seed=seed)).task()
-                for seed in setting.seeds
-            ]
-            yield from ends
-            groups.append(_Group(spec, problem, families, ends))
+            trunks, connectable = _ends(problem, setting)
+            yield from trunks
+            yield from itertools.chain.from_iterable(connectable)
+            groups += [_Group(spec, problem, families, ends) for ends in connectable]
     for part in zip(*(group.parts() for group in groups), strict=True):
         yield from itertools.chain.from_iterable(part)
+
+
+def _ends(problem: AnyProblem, setting: EndpointsSpec) -> tuple[list[Task], list[list[Task]]]:
+    """Networks that are split into several, and the end points, in groups among which pairs are made.
+
+    One group of all seeds; or, where networks are split, a group for each of these and each epoch of splitting.
+    """
+    if not setting.spawn:
+        return [], [
+            [Blueprint(EndpointTask(problem=problem, train=setting.train, seed=seed)).task() for seed in setting.seeds]
+        ]
+    epochs, trunks, branches = tuple(sorted(setting.spawn)), [], []
+    for seed in setting.seeds:
+        trunks.append(Blueprint(TrunkTask(problem=problem, train=setting.train, seed=seed, spawn=epochs)).task())
+        for epoch in epochs:
+            how = {"problem": problem, "train": setting.train, "seed": seed, "epoch": epoch}
+            of_epoch = [BranchTask(**how, branch=branch) for branch in range(setting.branches)]
+            branches.append([Blueprint(spec).task(trunks[-1].id) for spec in of_epoch])
+    return trunks, branches
 
 
 class _Family:
     """What the paths of one setting have in common."""
 
-    def __init__(self, problem: ProblemSpec, path: PathSpec) -> None:
+    def __init__(self, problem: AnyProblem, path: PathSpec) -> None:
         self.path = path
         self._problem = problem
         self._connect = Blueprint(PathTask(problem=problem, path=path))
@@ -111,9 +134,7 @@ class _Connected:
 class _Group:
     """All tasks of one problem and one way of training end points, part after part."""
 
-    def __init__(
-        self, spec: SweepSpec, problem: ProblemSpec, families: Sequence[_Family], ends: Sequence[Task]
-    ) -> None:
+    def __init__(self, spec: SweepSpec, problem: AnyProblem, families: Sequence[_Family], ends: Sequence[Task]) -> None:
         self._spec, self._problem, self._families, self._ends = spec, problem, families, ends
         pairs = choose_pairs(spec.pairs, len(ends))
         known = set(pairs)
@@ -133,7 +154,17 @@ class _Group:
 
     def parts(self) -> tuple[Iterable[Task], ...]:
         """Its tasks, each part after those that it needs."""
-        return self.alignments, self.paths, self.joins, self.controls, self.profiles, self.planes, self.curvatures
+        return (
+            self.alignments,
+            self.paths,
+            self.joins,
+            self.controls,
+            self.profiles,
+            self.planes,
+            self.curvatures,
+            self.drifts,
+            self.relaxations,
+        )
 
     @property
     def profiles(self) -> Iterator[Task]:
@@ -175,6 +206,28 @@ class _Group:
             if not plane.through:
                 of_path = Blueprint(PlaneTask(problem=self._problem, plane=plane))
                 yield from (of_path.task(c.task.id) for c in self._spanning(plane))
+
+    @property
+    def drifts(self) -> Iterator[Task]:
+        """Mean drifts from points of paths."""
+        for drift in self._spec.measure.drift:
+            blueprint = Blueprint(DriftTask(problem=self._problem, drift=drift))
+            yield from (blueprint.task(c.task.id) for c in self._walked(drift))
+
+    @property
+    def relaxations(self) -> Iterator[Task]:
+        """Noisy runs from points of paths."""
+        for relaxation in self._spec.relaxations:
+            blueprint = Blueprint(RelaxationTask(problem=self._problem, relaxation=relaxation))
+            yield from (blueprint.task(c.task.id) for c in self._walked(relaxation))
+
+    def _walked(self, dynamics: DynamicsSpec) -> list[_Connected]:
+        """The paths from whose points something moves: a repaired one is a path of other weights than its points."""
+        return [
+            c
+            for c in self._connected
+            if not c.family.path.repair and (not dynamics.kinds or c.family.path.kind in dynamics.kinds)
+        ]
 
     def _measured(self, curvature: CurvatureSpec) -> list[_Connected]:
         wanted = curvature.at == "paths"

@@ -67,8 +67,9 @@ class Classification(Problem):
         eval_batch: int = 1000,
         statistics_size: int | None = None,
         channels_last: bool = False,
+        weight_decay: float = 0.0,
     ) -> None:
-        self.device, self.dtype = torch.device(device), dtype
+        self.device, self.dtype, self.weight_decay = torch.device(device), dtype, weight_decay
         self._make, self._loss, self._pad = make, loss, augment_pad
         self._eval_batch, self._statistics_size = eval_batch, statistics_size
         splits = {"train": data.train, "val": data.validation, "test": data.test}
@@ -112,10 +113,13 @@ class Classification(Problem):
             return [size] * (full - 1) + [size + 1]
         return [size] * full + ([rest] if rest else [])
 
-    def batches(self, streams: Sequence[Stream], epoch: int, batch_size: int) -> Iterator[Batch]:
+    def batches(
+        self, streams: Sequence[Stream], epoch: int, batch_size: int, *, independent: bool = False
+    ) -> Iterator[Batch]:
         """See `Problem`: a fresh permutation per point and epoch, from the stream's child ("order", epoch)."""
         part, sizes = self._parts["train"], self.batch_sizes(batch_size)
-        order = self._draw(streams, "order", epoch, lambda g: g.permutation(len(part)))
+        n = len(part)
+        order = self._draw(streams, "order", epoch, lambda g: g.integers(0, n, n) if independent else g.permutation(n))
         shifts = flips = None
         if self._pad is not None:
             shape, width = (len(part), 2), 2 * self._pad + 1
@@ -131,6 +135,30 @@ class Classification(Problem):
             if self.module.random:
                 seeds = [s.child("module", epoch, step).seed() for s in streams]
             yield Batch(part.scaled(inputs), part.targets[order[:, at]], seeds)
+
+    def some(self, batch: Batch, index: Tensor) -> Batch:
+        """See `Problem`."""
+        seeds = None if batch.seeds is None else [batch.seeds[k] for k in index.tolist()]
+        return Batch(batch.inputs[index], batch.targets[index], seeds)
+
+    @property
+    def examples(self) -> int:
+        """See `Problem`."""
+        return len(self._parts["train"])
+
+    def whole_gradient(self, points: Points) -> tuple[Tensor, Tensor]:
+        """See `Problem`: `eval_batch` examples at a time, which is what BatchNorm then takes its statistics of."""
+        if self.module.random:
+            raise RequestError("the model draws random numbers in train mode (Dropout): no gradient is without noise")
+        part, K = self._parts["train"], len(points)
+        losses, grads = torch.zeros(K, dtype=self.dtype, device=self.device), torch.zeros_like(points.theta)
+        for inputs, targets in part.chunks(self._divide(len(part), self._eval_batch)):
+            batch = Batch(inputs.expand(K, *inputs.shape), targets.expand(K, -1))
+            loss, _, grad = self.gradient(points, batch)
+            share = len(targets) / len(part)
+            losses.add_(loss, alpha=share)
+            grads.add_(grad, alpha=share)
+        return losses, grads
 
     def _draw(
         self,

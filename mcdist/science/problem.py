@@ -32,6 +32,9 @@ class Problem(ABC):
     dtype: torch.dtype
     images: bool = False
     """Whether batches are images, for which there is more than one memory format."""
+    weight_decay: float = 0.0
+    """Coefficient w of 0.5 w |theta|^2 in its objective. Losses and metrics are without it; what trains, moves or bends
+    points adds it."""
 
     @abstractmethod
     def initial(self, stream: Stream) -> Points:
@@ -42,8 +45,29 @@ class Problem(ABC):
         """Examples in each minibatch of one epoch."""
 
     @abstractmethod
-    def batches(self, streams: Sequence[Stream], epoch: int, batch_size: int) -> Iterator[Any]:
-        """The minibatches of one epoch, each for K points: point k's examples come from `streams[k]` alone."""
+    def batches(
+        self, streams: Sequence[Stream], epoch: int, batch_size: int, *, independent: bool = False
+    ) -> Iterator[Any]:
+        """The minibatches of one epoch, each for K points: point k's examples come from `streams[k]` alone.
+
+        independent: each example is drawn by itself, whatever was drawn before, in place of a shuffled epoch.
+        """
+
+    def some(self, batch: Any, index: Tensor) -> Any:
+        """The minibatch for some of its K points. Raises RequestError where a problem has no minibatches."""
+        raise RequestError(f"{type(self).__name__} has no minibatches")
+
+    @property
+    def examples(self) -> int:
+        """Training examples; 0 where the loss is a function of the weights alone, with no noise of minibatches."""
+        return 0
+
+    def whole_gradient(self, points: Points) -> tuple[Tensor, Tensor]:
+        """Loss [K] of all training examples and its gradient [K, P]; train mode, un-augmented: no noise in it.
+
+        Raises RequestError where the loss is random whatever the examples.
+        """
+        raise RequestError(f"{type(self).__name__} has no loss of all its examples")
 
     @abstractmethod
     def loss(self, points: Points, batch: Any, precision: torch.dtype | None = None) -> tuple[Tensor, Tensor]:

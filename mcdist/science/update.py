@@ -22,8 +22,9 @@ class Update:
     """One step of training K points. What moves (`tensors`) is changed in place.
 
     Loss and gradient g at the place theta [K, P]; g += weight_decay * theta (at the place: on phi(t) for a curve, not
-    on its bends); state -= step(pull(g)). Decoupled decay pulls lr * weight_decay * theta instead. With several places
-    everything is their mean. precision: autocast of the loss to this type.
+    on its bends); state -= step(pull(g)). Decoupled decay pulls lr * weight_decay * theta instead; the problem's own
+    decay, part of its objective, is in g in any case. With several places everything is their mean. precision: autocast
+    of the loss to this type.
     """
 
     problem: Problem
@@ -67,7 +68,13 @@ class Update:
     def form(self) -> str:
         """What a step does, but for its tensors: equal forms make equal steps of one problem."""
         decay = "each" if isinstance(self.weight_decay, Tensor) else self.weight_decay
-        return f"{self.motion.form()}, {self.optimizer.form()}, decay {decay}, {self.precision}"
+        own = f" and {self.problem.weight_decay}" if self.problem.weight_decay else ""
+        return f"{self.motion.form()}, {self.optimizer.form()}, decay {decay}{own}, {self.precision}"
+
+    def _coupled(self, decay: PerPoint) -> PerPoint | None:
+        """The decay that is part of the gradient, with that of the problem; None for none."""
+        total = decay + self.problem.weight_decay
+        return total if isinstance(total, Tensor) or total != 0.0 else None
 
     def _hold(self, tensors: Sequence[Tensor], scalars: Sequence[Tensor]) -> None:
         self.motion.held, *rest = tensors
@@ -82,6 +89,7 @@ class Update:
     def _step(self, batch: Any, where: Sequence[Tensor], lr: PerPoint, *, traced: bool) -> tuple[Tensor, Tensor]:
         motion, decay = self.motion, self.weight_decay
         decays = isinstance(decay, Tensor) or decay != 0.0
+        coupled = self._coupled(decay if decays and not self.optimizer.decoupled else 0.0)
         losses, errors, pulls, decayed = [], [], [], []
         for at in where:
             points = Points(motion.place(at), self.buffers)
@@ -89,12 +97,13 @@ class Update:
                 loss, error, grad = gradient(self.problem, points, batch, self.precision)
             else:
                 loss, error, grad = self.problem.gradient(points, batch, self.precision)
-            value, half = loss, points.theta.square().sum(1) / 2 if decays and motion.weighs else None
+            value = loss
+            half = points.theta.square().sum(1) / 2 if motion.weighs and (decays or coupled is not None) else None
             if decays and self.optimizer.decoupled:
                 decayed.append(motion.pull(at, points.theta, half))
-            elif decays:
-                add_scaled(grad, points.theta, _column(decay))
-                value = loss if half is None else loss + half * _row(decay)
+            if coupled is not None:
+                add_scaled(grad, points.theta, _column(coupled))
+                value = loss if half is None else loss + half * _row(coupled)
             losses.append(loss)
             errors.append(error)
             pulls.append(motion.pull(at, grad, value))

@@ -1,10 +1,11 @@
 """What a sweep is: frozen models, YAML, the JSON schema."""
 
 from mcdist.spec.base import SpecModel, canonical
+from mcdist.spec.dynamics import DriftSpec, RelaxationSpec
 from mcdist.spec.load import dump_spec, load_spec
 from mcdist.spec.measures import CurvatureSpec, MeasureSpec, PlaneSpec, ProfileSpec
 from mcdist.spec.paths import AlignSpec, CycleSpec, NebSpec, PathSpec
-from mcdist.spec.problem import DataSpec, ModelSpec, ProblemSpec
+from mcdist.spec.problem import AnyProblem, DataSpec, ModelSpec, ProblemSpec, ValleySpec
 from mcdist.spec.schema import json_schema
 from mcdist.spec.sections import EndpointsSpec, PairsSpec, ResourcesSpec
 from mcdist.spec.sweep import SweepSpec
@@ -12,9 +13,11 @@ from mcdist.spec.training import ScheduleSpec, TrainSpec
 
 __all__ = [
     "AlignSpec",
+    "AnyProblem",
     "CurvatureSpec",
     "CycleSpec",
     "DataSpec",
+    "DriftSpec",
     "EndpointsSpec",
     "MeasureSpec",
     "ModelSpec",
@@ -24,11 +27,13 @@ __all__ = [
     "PlaneSpec",
     "ProblemSpec",
     "ProfileSpec",
+    "RelaxationSpec",
     "ResourcesSpec",
     "ScheduleSpec",
     "SpecModel",
     "SweepSpec",
     "TrainSpec",
+    "ValleySpec",
     "canonical",
     "dump_spec",
     "json_schema",

@@ -35,7 +35,7 @@ def explain(error: ValidationError, data: Any, origins: Mapping[Keys, Keys], sou
             continue
         keys = _original(place, origins)
         where = ".".join(map(str, keys)) or "the sweep"
-        lines[f"{source.where(keys)}: {where}: {_message(details, place)}"] = None
+        lines[f"{source.where(keys)}: {where}: {_message(details, place, data)}"] = None
     more = [f"and {len(lines) - _MOST} more"] if len(lines) > _MOST else []
     return "\n".join([*list(lines)[:_MOST], *more])
 
@@ -70,16 +70,16 @@ def _original(keys: Keys, origins: Mapping[Keys, Keys]) -> Keys:
     return keys
 
 
-def _message(details: list[ErrorDetails], keys: Keys) -> str:
+def _message(details: list[ErrorDetails], keys: Keys, data: Any) -> str:
     first = details[0]
     if first["type"] == "wrong":
         return first["msg"]
     if first["type"] == "extra_forbidden":
-        model = model_at(keys[:-1])
+        model = model_at(keys[:-1], data)
         return unknown_name("key", str(keys[-1]), model.model_fields if model is not None else ())
     if first["type"] == "missing":
         return "is missing"
-    allowed = " or ".join(dict.fromkeys(_allowed(d, keys) for d in details)).replace(" or must be ", " or ")
+    allowed = " or ".join(dict.fromkeys(_allowed(d, keys, data) for d in details)).replace(" or must be ", " or ")
     got = first["input"]
     near = difflib.get_close_matches(got, re.findall(r"'([^']+)'", allowed), n=1) if isinstance(got, str) else []
     hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -99,9 +99,9 @@ _ALLOWED = {
 }
 
 
-def _allowed(detail: ErrorDetails, keys: Keys) -> str:
+def _allowed(detail: ErrorDetails, keys: Keys, data: Any) -> str:
     """What the value must be."""
-    model = model_at(keys)
+    model = model_at(keys, data)
     if detail["type"] == "model_type" and model is not None and model.short is not None:
         return "must be a name or a mapping"
     if detail["type"] in _ALLOWED:

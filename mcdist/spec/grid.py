@@ -18,6 +18,8 @@ AXES: tuple[Keys, ...] = (
     ("measure", "profile"),
     ("measure", "curvature"),
     ("measure", "plane"),
+    ("measure", "drift"),
+    ("relaxations",),
 )
 """Sections that may be one mapping or a list of them, and may hold grids."""
 

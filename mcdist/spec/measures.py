@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mcdist.spec.base import PLACE, Flag, Int, M, Real, Seed, SpecModel, distinct, wrong
+from mcdist.spec.dynamics import DriftSpec
 from mcdist.spec.sections import PairsSpec
 
 __all__ = ["CurvatureSpec", "MeasureSpec", "PlaneSpec", "ProfileSpec"]
@@ -105,8 +106,9 @@ class MeasureSpec(SpecModel):
     profile: tuple[ProfileSpec, ...] = Field((ProfileSpec(),), description="metrics and barriers along paths")
     curvature: tuple[CurvatureSpec, ...] = Field((), description="curvature along paths, or at end points")
     plane: tuple[PlaneSpec, ...] = Field((), description="losses on planes through three points")
+    drift: tuple[DriftSpec, ...] = Field((), description="mean drift of noisy dynamics, by paired replicas")
 
-    @field_validator("profile", "curvature", "plane")
+    @field_validator("profile", "curvature", "plane", "drift")
     @classmethod
     def _distinct(cls, value: tuple[M, ...]) -> tuple[M, ...]:
         return distinct(value)

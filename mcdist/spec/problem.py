@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from mcdist.spec.base import PLACE, Flag, Int, Real, Seed, SpecModel, as_json, wrong
 
-__all__ = ["DataSpec", "ModelSpec", "ProblemSpec"]
+__all__ = ["AnyProblem", "DataSpec", "ModelSpec", "ProblemSpec", "ValleySpec"]
 
 _SHA256 = "^[0-9a-f]{64}$"
 
@@ -79,6 +79,11 @@ class ProblemSpec(SpecModel):
     dtype: Literal["float32", "float64"] = Field("float32", description="of weights and data")
     eval_batch: Int = Field(1000, ge=2, description="examples per batch of evaluation and of the BatchNorm pass")
     statistics_size: Int | None = Field(None, ge=2, description="training examples of the BatchNorm pass; all if null")
+    weight_decay: Real = Field(
+        0.0,
+        ge=0.0,
+        description="coefficient of 0.5 |w|^2 in the loss of everything that is trained, moved or curved on it",
+    )
 
     @field_validator("loss")
     @classmethod
@@ -86,3 +91,44 @@ class ProblemSpec(SpecModel):
         if value != "cross_entropy" and value.count(":") != 1:
             raise ValueError("must be cross_entropy or package.module:loss")
         return value
+
+
+class ValleySpec(SpecModel):
+    """The toy model of entropic confinement: a curved valley with a closed-form free energy.
+
+    V(x, y) = L(y) + g(y) |x|^2 / 2 with x of `stiff` dimensions and one soft y. For y in [0, 1]
+
+        g(y) = stiffness + (middle - stiffness) sin^2(pi y),    L(y) = energy sin^2(pi y);
+
+    beyond, g = stiffness, and L is a quadratic wall. At temperature T: F(y) = L(y) + (stiff T / 2) ln g(y).
+    """
+
+    kind: Literal["valley"] = Field(description="valley")
+    stiff: Int = Field(8, ge=1, description="stiff directions x")
+    stiffness: Real = Field(1.0, gt=0.0, description="their curvature g at y = 0 and y = 1")
+    middle: Real = Field(4.0, gt=0.0, description="their curvature at y = 1/2")
+    energy: Real = Field(0.0, description="loss on the valley's floor at y = 1/2, that at y = 0 and 1 being 0")
+    wall: Real = Field(100.0, gt=0.0, description="curvature of the loss along y outside [0, 1]")
+    dtype: Literal["float32", "float64"] = Field("float64", description="of points")
+
+    @property
+    def weight_decay(self) -> float:
+        """See `ProblemSpec`: none."""
+        return 0.0
+
+
+def _kind(value: Any) -> Any:
+    """Which problem is meant: classification unless it is said."""
+    return value.get("kind", "classification") if isinstance(value, dict) else getattr(value, "kind", "classification")
+
+
+AnyProblem = Annotated[
+    Annotated[ProblemSpec, Tag("classification")] | Annotated[ValleySpec, Tag("valley")],
+    Discriminator(
+        _kind,
+        custom_error_type="wrong",
+        custom_error_message="{message}",
+        custom_error_context={"message": "must be 'classification' or 'valley'", "at": ("kind",)},
+    ),
+]
+"""A problem of any kind; a new kind is one more member."""

@@ -9,6 +9,7 @@ from mcdist.spec.base import MARKS, SpecModel
 from mcdist.spec.grid import AXES
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.walk import model_at, models_in
+from mcdist.spec.yaml_source import Keys
 
 __all__ = ["json_schema"]
 
@@ -28,7 +29,7 @@ def json_schema() -> Schema:
     definitions: dict[str, Schema] = schema["$defs"]
     _add_counts_and_lists(definitions)
     short = {m.__name__: definitions[m.__name__]["properties"][m.short] for m in _models(SweepSpec) if m.short}
-    for model in {inner for axis in AXES for inner in _models(model_at(axis))}:
+    for model in {inner for axis in AXES for inner in _all_at(axis)}:
         if "properties" not in definitions[model.__name__]:
             continue  # pairs, which stand in the sweep too, where no grid may be
         fields = definitions[model.__name__]["properties"]
@@ -42,6 +43,14 @@ def json_schema() -> Schema:
         definitions[name] = _any_of(definitions[name], text)
     schema["properties"]["pairs"]["default"] = "all"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mcdist sweep", **schema}
+
+
+def _all_at(axis: Keys) -> Iterator[type[SpecModel]]:
+    """The models that an axis may hold, and all inside them."""
+    owner = model_at(axis[:-1])
+    assert owner is not None
+    for model in models_in(owner.model_fields[str(axis[-1])].annotation):
+        yield from _models(model)
 
 
 def _models(model: type[SpecModel] | None) -> Iterator[type[SpecModel]]:
@@ -59,7 +68,7 @@ def _tidy(node: Schema) -> Schema:
     for key, value in node.items():
         if key in ("properties", "$defs"):
             tidy[key] = {name: _tidy(inner) for name, inner in value.items()}
-        elif key in ("anyOf", "prefixItems"):
+        elif key in ("anyOf", "oneOf", "prefixItems"):
             tidy[key] = [_tidy(inner) for inner in value]
         elif key == "items":
             tidy[key] = _tidy(value)
@@ -69,9 +78,12 @@ def _tidy(node: Schema) -> Schema:
 
 
 def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
-    """The short forms that are no plain names: `seeds: 8`, `pairs: all`, `pairs: [[0, 1]]`."""
+    """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `pairs: all`, `pairs: [[0, 1]]`."""
     endpoints, pairs = definitions["EndpointsSpec"]["properties"], definitions["PairsSpec"]
     endpoints["seeds"] = _any_of({**endpoints["seeds"], "minItems": 1}, {"type": "integer", "minimum": 1})
+    for name, count in (("DriftSpec", "starts"), ("DriftSpec", "steps"), ("RelaxationSpec", "starts")):
+        field = definitions[name]["properties"][count]
+        definitions[name]["properties"][count] = _any_of({**field, "minItems": 1}, {"type": "integer", "minimum": 1})
     listed = {key: value for key, value in pairs["properties"]["pairs"].items() if key not in _ABOUT}
     definitions["PairsSpec"] = _any_of(pairs, {"enum": ["all", "chain", "none"]}, {**listed, "minItems": 1})
 

@@ -21,6 +21,12 @@ class EndpointsSpec(SpecModel):
 
     seeds: tuple[Seed, ...] = Field(description="a number n for seeds 0 to n - 1, or a list of seeds")
     train: TrainSpec
+    spawn: tuple[Int, ...] = Field(
+        (),
+        description="epochs at which a network trained from a seed is split into branches, each an end point of its "
+        "own; pairs are then of branches of one network and epoch",
+    )
+    branches: Int = Field(2, ge=2, description="spawn: branches at each epoch, which differ in data order alone")
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -42,6 +48,24 @@ class EndpointsSpec(SpecModel):
                 raise wrong(f"the seed {seed} is here twice", at)
             seen.add(seed)
         return value
+
+    @model_validator(mode="after")
+    def _possible_branches(self) -> EndpointsSpec:
+        for at, epoch in enumerate(self.spawn):
+            if not 0 <= epoch < self.train.epochs:
+                raise wrong(
+                    f"must be epochs from 0 to {self.train.epochs - 1}, before the last; got {epoch}", "spawn", at
+                )
+            if epoch in self.spawn[:at]:
+                raise wrong(f"the epoch {epoch} is here twice", "spawn", at)
+        if not self.spawn and self.branches != type(self).model_fields["branches"].default:
+            raise wrong("nothing is split without spawn: [epochs, ...]", "branches")
+        return self
+
+    @property
+    def connectable(self) -> int:
+        """How many end points there are among which pairs are made."""
+        return self.branches if self.spawn else len(self.seeds)
 
 
 class PairsSpec(SpecModel):

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from mcdist.spec.base import PLACE, Int, M, SpecModel, distinct, wrong
+from mcdist.spec.dynamics import RelaxationSpec
 from mcdist.spec.measures import MeasureSpec
 from mcdist.spec.paths import PathSpec
-from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.problem import AnyProblem
 from mcdist.spec.sections import EndpointsSpec, PairsSpec, ResourcesSpec
 
 __all__ = ["SweepSpec"]
@@ -31,7 +32,7 @@ class SweepSpec(SpecModel):
         description="letters, digits, '.', '_', '-'; its tasks are kept under this name in the store",
     )
     store: str | None = Field(None, json_schema_extra=PLACE, description="folder or URI of the results")
-    problem: tuple[ProblemSpec, ...] = Field(min_length=1, description="what is learned")
+    problem: tuple[AnyProblem, ...] = Field(min_length=1, description="what is learned")
     endpoints: tuple[EndpointsSpec, ...] = Field(min_length=1, description="which networks are trained, how")
     pairs: PairsSpec = Field(PairsSpec(), description="which end points are connected")
     paths: tuple[PathSpec, ...] = Field((), description="how a pair is connected")
@@ -39,6 +40,9 @@ class SweepSpec(SpecModel):
         (), description="paths through several end points [i, j, k, ...], one leg after the other, of every kind"
     )
     measure: MeasureSpec = Field(MeasureSpec(), description="what is measured")
+    relaxations: tuple[RelaxationSpec, ...] = Field(
+        (), description="noisy runs from points of the paths, held to them until they reach an end"
+    )
     resources: ResourcesSpec = Field(ResourcesSpec(), description="where and how the work is done")
 
     @field_validator("name")
@@ -48,7 +52,7 @@ class SweepSpec(SpecModel):
             raise ValueError("must be made of letters, digits, '.', '_', '-', a letter or digit first")
         return value
 
-    @field_validator("problem", "endpoints", "paths")
+    @field_validator("problem", "endpoints", "paths", "relaxations")
     @classmethod
     def _distinct(cls, value: tuple[M, ...]) -> tuple[M, ...]:
         return distinct(value)
@@ -94,7 +98,7 @@ def _check_pairs(pairs: PairsSpec, info: ValidationInfo, *at: str | int) -> None
     """Raise where the end points do not have these pairs."""
     for row, pair in enumerate(pairs.pairs):
         _check_positions(pair, info, *at, "pairs", row)
-    for n in {len(group.seeds) for group in info.data.get("endpoints", ())}:
+    for n in {group.connectable for group in info.data.get("endpoints", ())}:
         if pairs.random is not None and pairs.random > n * (n - 1) // 2:
             raise wrong(
                 f"{pairs.random} different pairs are more than the {n * (n - 1) // 2} that {n} end points have",
@@ -105,7 +109,7 @@ def _check_pairs(pairs: PairsSpec, info: ValidationInfo, *at: str | int) -> None
 
 def _check_positions(positions: tuple[int, ...], info: ValidationInfo, *at: str | int) -> None:
     """Raise where one is no position in the list of seeds."""
-    for n in {len(group.seeds) for group in info.data.get("endpoints", ())}:
+    for n in {group.connectable for group in info.data.get("endpoints", ())}:
         if not all(0 <= i < n for i in positions):
             raise wrong(
                 f"{list(positions)} is out of range: there are {n} end points, positions 0 to {n - 1}",

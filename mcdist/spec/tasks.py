@@ -10,16 +10,19 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mcdist.spec.base import SCALAR, Flag, Real, Seed, SpecModel
+from mcdist.spec.base import SCALAR, Flag, Int, Real, Seed, SpecModel
+from mcdist.spec.dynamics import DriftSpec, RelaxationSpec
 from mcdist.spec.measures import CurvatureSpec, PlaneSpec, ProfileSpec
 from mcdist.spec.paths import AlignSpec, NebSpec, PathSpec
-from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.problem import AnyProblem
 from mcdist.spec.training import TrainSpec
 
 __all__ = [
     "TASK_SPECS",
     "AlignTask",
+    "BranchTask",
     "CurvatureTask",
+    "DriftTask",
     "EndpointTask",
     "FinetuneTask",
     "JoinTask",
@@ -28,7 +31,10 @@ __all__ = [
     "PlaneTask",
     "ProblemTask",
     "ProfileTask",
+    "RelaxationTask",
     "TaskSpec",
+    "TrialTask",
+    "TrunkTask",
 ]
 
 
@@ -42,7 +48,7 @@ class TaskSpec(SpecModel):
 class ProblemTask(TaskSpec):
     """Base of the tasks of a sweep: they work on a problem."""
 
-    problem: ProblemSpec
+    problem: AnyProblem
 
 
 class EndpointTask(ProblemTask):
@@ -53,6 +59,32 @@ class EndpointTask(ProblemTask):
 
     train: TrainSpec
     seed: Seed = Field(json_schema_extra=SCALAR, description="seed of initial weights and data order")
+
+
+class TrunkTask(ProblemTask):
+    """Train one network from a seed, as an end point, as far as the last epoch at which it is split. No inputs.
+
+    What is kept: weights, buffers and the optimiser's memory after each of these epochs.
+    """
+
+    kind = "trunk"
+    version = 1
+
+    train: TrainSpec
+    seed: Seed = Field(json_schema_extra=SCALAR, description="seed of initial weights and data order")
+    spawn: tuple[Int, ...]
+
+
+class BranchTask(ProblemTask):
+    """Train a network on to the end from where it was split, with a data order of its own. Input: the trunk."""
+
+    kind = "branch"
+    version = 1
+
+    train: TrainSpec
+    seed: Seed = Field(json_schema_extra=SCALAR, description="the trunk's seed, and part of the data order's name")
+    epoch: Int = Field(ge=0, description="epochs of the trunk, of all that the training has")
+    branch: Int = Field(ge=0, json_schema_extra=SCALAR, description="which of the branches; names the data order")
 
 
 class FinetuneTask(ProblemTask):
@@ -133,6 +165,33 @@ class PlaneTask(ProblemTask):
     of: Literal["path", "endpoints"] = "path"
 
 
+class DriftTask(ProblemTask):
+    """Mean drift of noisy dynamics from points of a path. Input: the path."""
+
+    kind = "drift"
+    version = 1
+
+    drift: DriftSpec
+
+
+class RelaxationTask(ProblemTask):
+    """Noisy dynamics from points of a path, held to it. Input: the path."""
+
+    kind = "relaxation"
+    version = 1
+
+    relaxation: RelaxationSpec
+
+
+class TrialTask(ProblemTask):
+    """One trial of a study of noise: the relaxation of many paths, summed up. Inputs: the relaxations."""
+
+    kind = "trial"
+    version = 1
+
+    relaxation: RelaxationSpec
+
+
 class PauseTask(TaskSpec):
     """Wait, and give nothing: a stand-in for work, to measure what the machinery around it costs. No inputs.
 
@@ -150,6 +209,8 @@ TASK_SPECS: dict[str, type[TaskSpec]] = {
     spec.kind: spec
     for spec in (
         EndpointTask,
+        TrunkTask,
+        BranchTask,
         FinetuneTask,
         AlignTask,
         PathTask,
@@ -157,6 +218,9 @@ TASK_SPECS: dict[str, type[TaskSpec]] = {
         ProfileTask,
         CurvatureTask,
         PlaneTask,
+        DriftTask,
+        RelaxationTask,
+        TrialTask,
         PauseTask,
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -13,14 +14,38 @@ from mcdist.spec.yaml_source import Keys
 __all__ = ["model_at", "models_in"]
 
 
-def model_at(keys: Keys) -> type[SpecModel] | None:
-    """The model of the mapping at `keys` of a sweep, None where there is none; positions and grids are passed over."""
-    model: type[SpecModel] | None = SweepSpec
-    for key in keys:
+def model_at(keys: Keys, data: Any = None, root: type[SpecModel] = SweepSpec) -> type[SpecModel] | None:
+    """The model of the mapping at `keys` of a sweep, None where there is none; positions and grids are passed over.
+
+    data: the sweep as data. Where models of several kinds are possible, it says which; the first if it does not.
+    """
+    model: type[SpecModel] | None = root
+    for at, key in enumerate(keys, 1):
         if isinstance(key, str) and key != "grid" and model is not None:
             field = model.model_fields.get(key)
-            model = None if field is None else next(models_in(field.annotation), None)
+            possible = [] if field is None else list(models_in(field.annotation))
+            model = next((m for m in possible if _is_of_kind(m, _inside(data, keys[:at], keys[at:]))), None)
+            model = model or next(iter(possible), None)
     return model
+
+
+def _inside(data: Any, keys: Keys, rest: Keys) -> Any:
+    """What stands at `keys`, and at the positions of a list that `rest` begins with."""
+    positions = itertools.takewhile(lambda key: not isinstance(key, str), rest)
+    for key in (*keys, *positions):
+        if isinstance(data, dict):
+            data = data.get(key)
+        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
+            data = data[key]
+        else:
+            return None
+    return data
+
+
+def _is_of_kind(model: type[SpecModel], value: Any) -> bool:
+    kind = model.model_fields.get("kind")
+    said = value.get("kind") if isinstance(value, dict) else None
+    return kind is not None and said is not None and said in typing.get_args(kind.annotation)
 
 
 def models_in(annotation: Any) -> Iterator[type[SpecModel]]:

@@ -24,6 +24,7 @@ from mcdist.store.columns import (
     Table,
 )
 from mcdist.store.measured import MEASURED
+from mcdist.store.moved import MOVED
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Column", "Table"]
 
@@ -69,6 +70,7 @@ _TABLES = (
             Column("seed", INT, "seed of initial weights and data order"),
             Column("parent_id", STR, "end point that this one was branched from, or null"),
             Column("spawn_epoch", INT, "epoch of the parent at which it branched, or null", "epochs"),
+            Column("branch", INT, "which branch of its parent at that epoch, from 0; null where it is none"),
             *TRAIN,
             *LOSSES,
         ),
@@ -77,7 +79,7 @@ _TABLES = (
         "history",
         "one epoch of training of an end point or a path",
         (
-            Column("endpoint_id", STR, "the end point, or null"),
+            Column("endpoint_id", STR, "the end point (or the network that was split into several), or null"),
             Column("path_id", STR, "the path, or null"),
             Column("epoch", INT, "epochs finished, from 1", "epochs"),
             Column("lr", REAL, "learning rate of the epoch's last step"),
@@ -137,6 +139,7 @@ _TABLES = (
         ),
     ),
     *MEASURED,
+    *MOVED,
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}

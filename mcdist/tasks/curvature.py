@@ -47,7 +47,7 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     asked = [_asked(item, spec, problem, bench) for item, spec in zip(items, specs, strict=True)]
     points = Points.stack([one.points for one in asked])
     streams = [stream for one in asked for stream in one.streams]
-    found = curvature(problem, points, _recipe(specs[0].curvature), streams)
+    found = curvature(problem, points, _recipe(specs[0].curvature, _decay(specs[0])), streams)
     outcomes: list[Outcome] = []
     start = 0
     for spec, one in zip(specs, asked, strict=True):
@@ -81,13 +81,13 @@ def _asked(item: Item, spec: CurvatureTask, problem: Problem, bench: Bench) -> _
     return _Asked(places, Points.stack(parts), streams)
 
 
-def _recipe(spec: CurvatureSpec) -> CurvatureRecipe:
+def _recipe(spec: CurvatureSpec, decay: float) -> CurvatureRecipe:
     return CurvatureRecipe(
         measures=spec.measures,
         samples=spec.samples,
         seed=spec.seed,
         label_mode=spec.labels,
-        weight_decay=spec.weight_decay,
+        weight_decay=decay,
         top_k=spec.top_k,
         tol=spec.tol,
         max_iterations=spec.max_iterations,
@@ -95,6 +95,11 @@ def _recipe(spec: CurvatureSpec) -> CurvatureRecipe:
         floor=spec.floor,
         layers=spec.layers,
     )
+
+
+def _decay(spec: CurvatureTask) -> float:
+    """Of the loss whose curvature is meant: the problem's own, and what is asked for on top."""
+    return spec.problem.weight_decay + spec.curvature.weight_decay
 
 
 def _examples(spec: CurvatureSpec, problem: Problem) -> int:
@@ -107,7 +112,7 @@ def _result(spec: CurvatureTask, places: Sequence[Row], found: Sequence[Curvatur
         subset = {
             "n_samples": examples,
             "subset_seed": spec.curvature.seed,
-            "weight_decay": spec.curvature.weight_decay,
+            "weight_decay": _decay(spec),
         }
         tables["curvature"] += [place | subset | vars(value) for value in own.values]
         tables["spectra"] += [place | subset | vars(value) for value in own.spectrum]
@@ -131,7 +136,9 @@ def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:
     many = len(specs) * (wanted.points if tasks[0].of == "path" else 1)
     everything = _examples(wanted, problem)
     few = min(everything, _TRIED_EXAMPLES)
-    recipe = replace(_recipe(wanted), samples=few, max_iterations=_TRIED_PRODUCTS, probes=2, density_steps=2)
+    recipe = replace(
+        _recipe(wanted, _decay(tasks[0])), samples=few, max_iterations=_TRIED_PRODUCTS, probes=2, density_steps=2
+    )
     point = problem.initial(Stream.of("trial"))
     tried = point.at(point.theta.expand(min(many, 8) if problem.stacks(training=False) else 1, -1).clone())
     streams = [Stream.of("trial", k) for k in range(len(tried))]

@@ -11,7 +11,8 @@ from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.science.training import Recipe, Trained, train
-from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.base import canonical
+from mcdist.spec.problem import AnyProblem, ProblemSpec
 from mcdist.spec.tasks import EndpointTask, TaskSpec
 from mcdist.tasks.recipe import diverged, history_rows, recipe, training_columns
 from mcdist.tasks.trial import training_trial
@@ -77,7 +78,16 @@ def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:
 KIND = Kind(_run, _rehearse)
 
 
-def problem_columns(spec: ProblemSpec) -> dict[str, str]:
+def problem_columns(spec: AnyProblem) -> dict[str, str | None]:
     """The columns that name a problem."""
+    if not isinstance(spec, ProblemSpec):
+        return {"problem": _valley(spec), "dataset": None, "model": None}
     data = spec.data.name if spec.data.digest is None else f"npz:{spec.data.digest[:12]}"
-    return {"problem": f"{data}/{spec.model.name}", "dataset": spec.data.name, "model": spec.model.name}
+    decay = f", weight decay {spec.weight_decay:g}" if spec.weight_decay else ""
+    return {"problem": f"{data}/{spec.model.name}{decay}", "dataset": spec.data.name, "model": spec.model.name}
+
+
+def _valley(spec: AnyProblem) -> str:
+    """`valley`, and what of it is not as usual."""
+    said = {name: value for name, value in canonical(spec).items() if name not in ("kind", "dtype")}
+    return ", ".join(["valley", *(f"{name} {value:g}" for name, value in said.items())])

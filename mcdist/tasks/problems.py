@@ -149,4 +149,5 @@ def build_problem(spec: ProblemSpec, data: Dataset, device: torch.device, channe
         eval_batch=spec.eval_batch,
         statistics_size=spec.statistics_size,
         channels_last=channels_last,
+        weight_decay=spec.weight_decay,
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from mcdist.errors import TaskError
 from mcdist.science.problem import Problem
 from mcdist.science.tracing import Accelerate
-from mcdist.spec.problem import ProblemSpec
+from mcdist.spec.problem import AnyProblem
 from mcdist.spec.tasks import TaskSpec
 
 __all__ = ["Bench", "Item", "Kind", "Outcome", "Result", "Run", "Stored", "Trial", "Way"]
@@ -67,7 +67,7 @@ Outcome = Result | TaskError
 class Bench(Protocol):
     """Where a task works: problems ready on the device, results of its inputs."""
 
-    def problem(self, spec: ProblemSpec) -> Problem:
+    def problem(self, spec: AnyProblem) -> Problem:
         """The problem, with its data on this worker's device."""
 
     def stored(self, task_id: str) -> Stored:

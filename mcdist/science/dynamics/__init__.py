@@ -1,0 +1,1 @@
+"""Noisy dynamics of stacked points: how noise moves what the loss alone would leave where it is."""
