@@ -51,7 +51,8 @@ MOVED = (
             Column("seed", INT, "seed of minibatches and noise"),
             Column("steps", INT, "steps made", "steps"),
             Column("t_eff", REAL, "effective time: steps x lr / (1 - momentum)"),
-            Column("replicas", INT, "independent runs"),
+            Column("replicas", INT, "independent runs whose numbers stayed finite"),
+            Column("diverged", INT, "those whose did not: left out"),
             Column("outward", INT, "1 where the nearer end is b, -1 where it is a, null in the middle"),
             Column(
                 "drift_full_batch",

@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from mcdist.science.curvature.density import density
+from mcdist.science.curvature.gradient_noise import gradient_noise
 from mcdist.science.curvature.lanczos import Leading
 from mcdist.science.curvature.logdet import log_det
 from mcdist.science.curvature.records import Curvature, Eigenvalue, Value
@@ -22,7 +23,7 @@ Run = Callable[[Workbench, str, str], list[Curvature]]
 
 @dataclass(frozen=True)
 class Measure:
-    """run: the function. operator: hessian, ggn or fisher. leading: the eigenvalues it asks Lanczos for, if any."""
+    """run: the function. operator: hessian, ggn, fisher or gradient. leading: the eigenvalues it asks Lanczos for, if any."""
 
     run: Run
     operator: str
@@ -97,6 +98,15 @@ def fisher_leading(bench: Workbench, name: str, operator: str) -> list[Curvature
     ]
 
 
+def noise_trace(bench: Workbench, name: str, operator: str) -> list[Curvature]:
+    """tr Sigma of the gradients of single examples: the temperature of minibatches of B at rate eta is
+    eta tr Sigma / (2 B P).
+    """
+    traces, errors = gradient_noise(bench.problem, bench.points, bench.examples)
+    found = zip(traces.tolist(), errors.tolist(), strict=True)
+    return [Curvature([Value(name, None, value, error, n_samples=bench.n)]) for value, error in found]
+
+
 def _leading(bench: Workbench, operator: str, k: int) -> list[tuple[str | None, int, Leading]]:
     """(layer, its column, eigenvalues): of the whole, then of layers where they are wanted."""
     shift = bench.recipe.weight_decay
@@ -135,6 +145,7 @@ MEASURES: dict[str, Measure] = {
     "log_det": Measure(log_det, "hessian", "top_k"),
     "ggn_log_det": Measure(log_det, "ggn", "top_k"),
     "fisher_log_det": Measure(log_det, "fisher"),
+    "gradient_noise": Measure(noise_trace, "gradient"),
     "density": Measure(density, "hessian"),
     "ggn_density": Measure(density, "ggn"),
 }
