@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcdist.tasks import align, curvature, drift, endpoint, finetune, join, path, pause, plane, profile
+from mcdist.tasks import align, curvature, endpoint, finetune, join, path, pause, plane, profile
 from mcdist.tasks.work import Kind
 
 __all__ = ["KINDS"]
@@ -16,6 +16,5 @@ KINDS: dict[str, Kind] = {
     "profile": profile.KIND,
     "curvature": curvature.KIND,
     "plane": plane.KIND,
-    "drift": drift.KIND,
     "pause": pause.KIND,
 }
