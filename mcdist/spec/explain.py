@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mcdist.errors import unknown_name
+from mcdist.spec.base import SpecModel
+from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.walk import model_at
 from mcdist.spec.yaml_source import Keys, Source
 
@@ -23,8 +25,17 @@ _BECAUSE = {"too_short", "literal_error"}
 """What is said of a list because of an error inside: that nothing is left of it, or that it is no name either."""
 
 
-def explain(error: ValidationError, data: Any, origins: Mapping[Keys, Keys], source: Source) -> str:
-    """One line per wrong place. data: what was validated; origins: where its expanded parts came from."""
+def explain(
+    error: ValidationError,
+    data: Any,
+    origins: Mapping[Keys, Keys],
+    source: Source,
+    root: type[SpecModel] = SweepSpec,
+    whole: str = "the sweep",
+) -> str:
+    """One line per wrong place. data: what was validated, as `root`; origins: where its expanded parts came from;
+    whole: what all of it is called.
+    """
     places: dict[Keys, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
         places.setdefault(_in_data(detail, data), []).append(detail)
@@ -34,8 +45,8 @@ def explain(error: ValidationError, data: Any, origins: Mapping[Keys, Keys], sou
         if place in around and all(d["type"] in _BECAUSE for d in details):
             continue
         keys = _original(place, origins)
-        where = ".".join(map(str, keys)) or "the sweep"
-        lines[f"{source.where(keys)}: {where}: {_message(details, place, data)}"] = None
+        where = ".".join(map(str, keys)) or whole
+        lines[f"{source.where(keys)}: {where}: {_message(details, place, data, root)}"] = None
     more = [f"and {len(lines) - _MOST} more"] if len(lines) > _MOST else []
     return "\n".join([*list(lines)[:_MOST], *more])
 
@@ -70,16 +81,16 @@ def _original(keys: Keys, origins: Mapping[Keys, Keys]) -> Keys:
     return keys
 
 
-def _message(details: list[ErrorDetails], keys: Keys, data: Any) -> str:
+def _message(details: list[ErrorDetails], keys: Keys, data: Any, root: type[SpecModel]) -> str:
     first = details[0]
     if first["type"] == "wrong":
         return first["msg"]
     if first["type"] == "extra_forbidden":
-        model = model_at(keys[:-1], data)
+        model = model_at(keys[:-1], data, root)
         return unknown_name("key", str(keys[-1]), model.model_fields if model is not None else ())
     if first["type"] == "missing":
         return "is missing"
-    allowed = " or ".join(dict.fromkeys(_allowed(d, keys, data) for d in details)).replace(" or must be ", " or ")
+    allowed = " or ".join(dict.fromkeys(_allowed(d, keys, data, root) for d in details)).replace(" or must be ", " or ")
     got = first["input"]
     near = difflib.get_close_matches(got, re.findall(r"'([^']+)'", allowed), n=1) if isinstance(got, str) else []
     hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -99,9 +110,9 @@ _ALLOWED = {
 }
 
 
-def _allowed(detail: ErrorDetails, keys: Keys, data: Any) -> str:
+def _allowed(detail: ErrorDetails, keys: Keys, data: Any, root: type[SpecModel]) -> str:
     """What the value must be."""
-    model = model_at(keys, data)
+    model = model_at(keys, data, root)
     if detail["type"] == "model_type" and model is not None and model.short is not None:
         return "must be a name or a mapping"
     if detail["type"] in _ALLOWED:

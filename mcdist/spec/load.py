@@ -10,13 +10,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from mcdist.errors import RequestError
+from mcdist.spec.base import SpecModel
 from mcdist.spec.explain import explain, shown
 from mcdist.spec.grid import AXES, expand, refuse_grids
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.walk import model_at
 from mcdist.spec.yaml_source import Keys, Source, parse_value, parse_yaml, plain, write_yaml
 
-__all__ = ["dump_spec", "load_spec"]
+__all__ = ["dump_spec", "load_spec", "read_source"]
 
 
 def load_spec(source: str | Path | Mapping[str, Any], changes: Sequence[str] = ()) -> SweepSpec:
@@ -25,18 +26,24 @@ def load_spec(source: str | Path | Mapping[str, Any], changes: Sequence[str] = (
     changes: `key.inner=value` each, applied first (`endpoints.train.epochs=2`; list positions are numbers; the value
     is YAML). Raises RequestError, one line for each thing that is wrong: where, what was got, what is allowed.
     """
-    parsed = _given(source) if isinstance(source, Mapping) else _read(Path(source))
-    if not isinstance(parsed.data, dict):
-        raise RequestError(
-            f"{parsed.where(())}: a sweep is a mapping (name: ..., problem: ...); got {shown(parsed.data)}"
-        )
-    for change in changes:
-        _apply(change, parsed)
+    parsed = read_source(source, changes, "a sweep is a mapping (name: ..., problem: ...)")
     data, origins = _expanded(parsed)
     try:
         return SweepSpec.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise RequestError(explain(error, data, origins, parsed)) from error
+
+
+def read_source(
+    source: str | Path | Mapping[str, Any], changes: Sequence[str], what: str, root: type[SpecModel] = SweepSpec
+) -> Source:
+    """The mapping that a YAML file or a mapping holds, with the changes made. what: what it should be, for messages."""
+    parsed = _given(source) if isinstance(source, Mapping) else _read(Path(source))
+    if not isinstance(parsed.data, dict):
+        raise RequestError(f"{parsed.where(())}: {what}; got {shown(parsed.data)}")
+    for change in changes:
+        _apply(change, parsed, root)
+    return parsed
 
 
 def dump_spec(spec: SweepSpec, notes: Sequence[str] = ()) -> str:
@@ -65,7 +72,7 @@ def _read(path: Path) -> Source:
     return parse_yaml(text, str(path))
 
 
-def _apply(change: str, source: Source) -> None:
+def _apply(change: str, source: Source, root: type[SpecModel]) -> None:
     """Set one value; mappings on the way are made where they are missing, short forms written out."""
     name = f"--set {change}"
     where, sign, text = change.partition("=")
@@ -80,7 +87,7 @@ def _apply(change: str, source: Source) -> None:
         keys = (*keys, key)
         if inner is None:
             inner = at[key] = {}
-        elif isinstance(inner, str) and (model := model_at(keys)) is not None and model.short is not None:
+        elif isinstance(inner, str) and (model := model_at(keys, root=root)) is not None and model.short is not None:
             inner = at[key] = {model.short: inner}
         at = inner
     key = _key(at, names[-1], keys, name)

@@ -15,9 +15,10 @@ from mcdist.spec.paths import PathSpec
 from mcdist.spec.problem import AnyProblem
 from mcdist.spec.sections import EndpointsSpec, PairsSpec, ResourcesSpec
 
-__all__ = ["SweepSpec"]
+__all__ = ["NAME", "SweepSpec"]
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What the name of a sweep or a study looks like."""
 
 
 class SweepSpec(SpecModel):
@@ -28,7 +29,7 @@ class SweepSpec(SpecModel):
     """
 
     name: str = Field(
-        json_schema_extra={"pattern": _NAME},
+        json_schema_extra={"pattern": NAME},
         description="letters, digits, '.', '_', '-'; its tasks are kept under this name in the store",
     )
     store: str | None = Field(None, json_schema_extra=PLACE, description="folder or URI of the results")
@@ -48,7 +49,7 @@ class SweepSpec(SpecModel):
     @field_validator("name")
     @classmethod
     def _file_name(cls, value: str) -> str:
-        if not re.fullmatch(_NAME, value):
+        if not re.fullmatch(NAME, value):
             raise ValueError("must be made of letters, digits, '.', '_', '-', a letter or digit first")
         return value
 
