@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from mcdist.tasks import align, curvature, endpoint, finetune, join, path, pause, plane, profile
+from mcdist.tasks import (
+    align,
+    curvature,
+    drift,
+    endpoint,
+    finetune,
+    join,
+    path,
+    pause,
+    plane,
+    profile,
+    relaxation,
+    study_trial,
+)
 from mcdist.tasks.work import Kind
 
 __all__ = ["KINDS"]
@@ -16,5 +29,8 @@ KINDS: dict[str, Kind] = {
     "profile": profile.KIND,
     "curvature": curvature.KIND,
     "plane": plane.KIND,
+    "drift": drift.KIND,
+    "relaxation": relaxation.KIND,
+    "trial": study_trial.KIND,
     "pause": pause.KIND,
 }
