@@ -26,6 +26,7 @@ from mcdist.spec.tasks import (
     TaskSpec,
     TrialTask,
     TrunkTask,
+    TwinTask,
 )
 from mcdist.spec.training import TrainSpec
 
@@ -102,9 +103,13 @@ def _curvature(spec: CurvatureTask, size: ProblemSize) -> float:
 
 
 def _drift(spec: DriftTask, size: ProblemSize) -> float:
-    drift, steps = spec.drift, max(spec.drift.steps)
-    noisy = (drift.replicas or 1) * steps * _batch(drift, size)
-    return len(drift.starts) * (_STEP * (noisy + steps * size.train) + _STEP * (drift.samples or size.train))
+    drift = spec.drift
+    noisy = (drift.replicas or 1) * max(drift.steps) * _batch(drift, size)
+    return len(drift.starts) * _STEP * (noisy + (drift.samples or size.train))
+
+
+def _twin(spec: TwinTask, size: ProblemSize) -> float:
+    return len(spec.drift.starts) * _STEP * max(spec.drift.steps) * size.train
 
 
 def _relaxation(spec: RelaxationTask, size: ProblemSize) -> float:
@@ -146,6 +151,7 @@ _COSTS: dict[type[TaskSpec], Callable[[Any, ProblemSize], float]] = {
     ProfileTask: _profile,
     CurvatureTask: _curvature,
     PlaneTask: _plane,
+    TwinTask: _twin,
     DriftTask: _drift,
     RelaxationTask: _relaxation,
     TrialTask: lambda spec, size: 0.0,

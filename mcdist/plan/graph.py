@@ -29,6 +29,7 @@ from mcdist.spec.tasks import (
     ProfileTask,
     RelaxationTask,
     TrunkTask,
+    TwinTask,
 )
 
 __all__ = ["Plan", "make_plan"]
@@ -162,6 +163,7 @@ class _Group:
             self.profiles,
             self.planes,
             self.curvatures,
+            self.twins,
             self.drifts,
             self.relaxations,
         )
@@ -208,11 +210,22 @@ class _Group:
                 yield from (of_path.task(c.task.id) for c in self._spanning(plane))
 
     @property
+    def twins(self) -> Iterator[Task]:
+        """The noise-free twins of the drifts, shared by settings that differ in noise alone."""
+        return (twin for twin, _ in self._drifts())
+
+    @property
     def drifts(self) -> Iterator[Task]:
         """Mean drifts from points of paths."""
+        return (drift for _, drift in self._drifts())
+
+    def _drifts(self) -> Iterator[tuple[Task, Task]]:
         for drift in self._spec.measure.drift:
+            of_twin = Blueprint(TwinTask(problem=self._problem, drift=drift.twin))
             blueprint = Blueprint(DriftTask(problem=self._problem, drift=drift))
-            yield from (blueprint.task(c.task.id) for c in self._walked(drift))
+            for c in self._walked(drift):
+                twin = of_twin.task(c.task.id)
+                yield twin, blueprint.task(c.task.id, twin.id)
 
     @property
     def relaxations(self) -> Iterator[Task]:

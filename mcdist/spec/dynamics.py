@@ -134,6 +134,12 @@ class DriftSpec(DynamicsSpec):
             raise wrong("must be at least 2: the standard error is over replicas", "replicas")
         return self
 
+    @property
+    def twin(self) -> DriftSpec:
+        """What of it the noise-free twin depends on, everything else by default: settings share their twins."""
+        names = ("starts", "lr", "momentum", "weight_decay", "segments", "steps")
+        return DriftSpec(**{name: getattr(self, name) for name in names})
+
 
 class RelaxationSpec(DynamicsSpec):
     """Runs from points of a path, put back on it every few steps, until they reach one of its ends."""

@@ -35,6 +35,7 @@ __all__ = [
     "TaskSpec",
     "TrialTask",
     "TrunkTask",
+    "TwinTask",
 ]
 
 
@@ -165,8 +166,20 @@ class PlaneTask(ProblemTask):
     of: Literal["path", "endpoints"] = "path"
 
 
+class TwinTask(ProblemTask):
+    """The noise-free twins of drifts: the same steps from the same points on full batches. Input: the path.
+
+    drift: a `DriftSpec.twin`.
+    """
+
+    kind = "twin"
+    version = 1
+
+    drift: DriftSpec
+
+
 class DriftTask(ProblemTask):
-    """Mean drift of noisy dynamics from points of a path. Input: the path."""
+    """Mean drift of noisy dynamics from points of a path. Inputs: the path, its twins."""
 
     kind = "drift"
     version = 1
@@ -218,6 +231,7 @@ TASK_SPECS: dict[str, type[TaskSpec]] = {
         ProfileTask,
         CurvatureTask,
         PlaneTask,
+        TwinTask,
         DriftTask,
         RelaxationTask,
         TrialTask,

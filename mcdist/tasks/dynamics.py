@@ -16,11 +16,23 @@ from mcdist.science.optimizers import OPTIMIZERS
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
-from mcdist.spec.dynamics import DynamicsSpec, RelaxationSpec
+from mcdist.spec.dynamics import DriftSpec, DynamicsSpec, RelaxationSpec
 from mcdist.tasks.positions import at_once
-from mcdist.tasks.stored_path import LoadedPath
+from mcdist.tasks.stored_path import LoadedPath, load_path
+from mcdist.tasks.work import Bench
 
-__all__ = ["Temperatures", "dynamics_columns", "dynamics_of", "polyline_of", "starts_of", "temperatures"]
+__all__ = [
+    "Departure",
+    "Temperatures",
+    "departure",
+    "dynamics_columns",
+    "dynamics_of",
+    "polyline_of",
+    "starts_of",
+    "temperatures",
+]
+
+_REACH = 1e-3  # of a path's length: so far to either side its direction is looked at, so that corners are halved
 
 
 def dynamics_of(spec: DynamicsSpec) -> Dynamics:
@@ -50,6 +62,26 @@ def polyline_of(path: LoadedPath, spec: DynamicsSpec) -> Polyline:
 def starts_of(path: LoadedPath, polyline: Polyline, s: Sequence[float]) -> Points:
     """The points of a path at these arclengths; what they carry beside their weights is end a's."""
     return path.controls.at(polyline.at(torch.tensor(s, dtype=torch.float64)).to(path.controls.theta))
+
+
+@dataclass(frozen=True)
+class Departure:
+    """From where drifts are measured on a path: S points, the unit tangents [S, P] there, their curve parameters."""
+
+    polyline: Polyline
+    points: Points
+    tangents: Tensor
+    t: list[float]
+
+
+def departure(path_id: str, spec: DriftSpec, problem: Problem, bench: Bench) -> Departure:
+    """The starts of a drift on a path in the store. A tangent is the mean direction a little to either side."""
+    path = load_path(bench.stored(path_id), problem)
+    polyline = polyline_of(path, spec)
+    s = torch.tensor(spec.starts, dtype=torch.float64)
+    tangents = polyline.tangents(s - _REACH) + polyline.tangents(s + _REACH)
+    unit = tangents / tangents.norm(dim=1, keepdim=True)
+    return Departure(polyline, starts_of(path, polyline, spec.starts), unit, polyline.t(s).tolist())
 
 
 @dataclass(frozen=True)
@@ -86,13 +118,11 @@ def temperatures(problem: Problem, starts: Points, spec: DynamicsSpec) -> Temper
     if spec.temperature is not None:
         return Temperatures(spec.temperature, torch.full((N,), spec.temperature, dtype=torch.float64))
     examples = problem.sample(spec.samples, Stream.of("temperature", "subset"))
-    size, parts = at_once(problem), []
-    for first in range(0, N, size):
-        parts.append(gradient_noise(problem, problem.settle(starts[first : first + size]), examples))
+    size = at_once(problem)
+    groups = (problem.settle(starts[first : first + size]) for first in range(0, N, size))
+    parts = [gradient_noise(problem, settled, examples) for settled in groups]
     trace, stderr = (torch.cat(found) for found in zip(*parts, strict=True))
-    return Temperatures(
-        nominal_temperature(how), measured_temperature(how, trace, problem.layout.size), trace, stderr
-    )
+    return Temperatures(nominal_temperature(how), measured_temperature(how, trace, problem.layout.size), trace, stderr)
 
 
 def dynamics_columns(problem: Problem, spec: DynamicsSpec) -> dict[str, Any]:

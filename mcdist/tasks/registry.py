@@ -15,6 +15,7 @@ from mcdist.tasks import (
     profile,
     relaxation,
     study_trial,
+    twin,
 )
 from mcdist.tasks.work import Kind
 
@@ -29,6 +30,7 @@ KINDS: dict[str, Kind] = {
     "profile": profile.KIND,
     "curvature": curvature.KIND,
     "plane": plane.KIND,
+    "twin": twin.KIND,
     "drift": drift.KIND,
     "relaxation": relaxation.KIND,
     "trial": study_trial.KIND,

@@ -57,6 +57,7 @@ def every_kind_of_task() -> dict[str, Any]:
                 {"at": "endpoints", "samples": 60, "measures": measures, "probes": 4, "layers": True},
             ],
             "plane": [{"points": 3, "pairs": [[0, 1]]}, {"points": 3, "through": [[0, 1, 2]]}],
+            "drift": {"starts": [0.3, 0.5], "steps": [2, 4], "lr": 0.05, "batch_size": 8, "replicas": 3},
         },
         resources={"pack": 2},
     )

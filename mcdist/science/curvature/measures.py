@@ -23,7 +23,7 @@ Run = Callable[[Workbench, str, str], list[Curvature]]
 
 @dataclass(frozen=True)
 class Measure:
-    """run: the function. operator: hessian, ggn, fisher or gradient. leading: the eigenvalues it asks Lanczos for, if any."""
+    """run: the function. operator: hessian, ggn, fisher or gradient. leading: eigenvalues asked of Lanczos, if any."""
 
     run: Run
     operator: str

@@ -22,26 +22,24 @@ from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 
-__all__ = ["Drift", "drift"]
+__all__ = ["Displacements", "replicas", "twins"]
 
 
 @dataclass(frozen=True)
-class Drift:
-    """Displacements from N starts after each of C numbers of steps, in units of weights, float64, on the CPU.
+class Displacements:
+    """Displacements from N starts of R runs each, after each of C numbers of steps, float64, on the CPU.
 
-    along: [C, N, R], of R replicas along the direction; across: [C, N, R], their distance from the line. twin_along,
-    twin_across: [C, N], of the noise-free twin; twin_loss: [C, N], its mean loss over the steps so far, without weight
-    decay. What has left the finite numbers is NaN.
+    along: [C, N, R], along the direction of the start, in units of weights; across: [C, N, R], the distance from the
+    line along it. loss: [C, N, R], the mean loss over the steps so far, without weight decay. What has left the finite
+    numbers is NaN.
     """
 
     along: Tensor
     across: Tensor
-    twin_along: Tensor
-    twin_across: Tensor
-    twin_loss: Tensor
+    loss: Tensor
 
 
-def drift(
+def replicas(
     problem: Problem,
     starts: Points,
     directions: Tensor,
@@ -49,41 +47,32 @@ def drift(
     steps: Sequence[int],
     streams: Sequence[Sequence[Stream]],
     temperature: Tensor | None = None,
-) -> Drift:
-    """Displacements along `directions` (unit vectors [N, P]) of noisy replicas from N starts, and of their twins.
+) -> Displacements:
+    """Noisy runs from N starts along `directions` (unit vectors [N, P]).
 
-    how: the noisy dynamics; the twin's are the same without noise, so it follows the same objective: the loss of all
-    training examples, un-augmented and with BatchNorm in train mode, with the weight decay of both. steps: increasing
-    numbers of them. streams: [N][R], a replica's random numbers. temperature: [N], of isotropic noise.
+    steps: increasing numbers of them. streams: [N][R], the random numbers of every run. temperature: [N], of isotropic
+    noise.
     """
     N, R = len(starts), len(streams[0])
-    flat = [stream for own in streams for stream in own]
-    noisy = _displacements(problem, starts, directions, how, steps, flat, temperature, R)
-    twin = _displacements(problem, starts, directions, replace(how, noise="none"), steps, flat[::R], None, 1)
-    along, across, _ = (part.view(len(steps), N, R) for part in noisy)
-    return Drift(along, across, *twin)
-
-
-def _displacements(
-    problem: Problem,
-    starts: Points,
-    directions: Tensor,
-    how: Dynamics,
-    steps: Sequence[int],
-    streams: Sequence[Stream],
-    temperature: Tensor | None,
-    replicas: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Along the direction, across it, and the mean loss: [C, N * replicas], the replicas of a start side by side."""
     size, parts = together(problem), []
-    for first in range(0, len(streams), size):
-        own = streams[first : first + size]
-        at = torch.arange(first, first + len(own), device=starts.theta.device) // replicas
+    flat = [stream for own in streams for stream in own]
+    for first in range(0, N * R, size):
+        own = flat[first : first + size]
+        at = torch.arange(first, first + len(own), device=starts.theta.device) // R
         here = Points(starts.theta[at], {name: b[at] for name, b in starts.buffers.items()})
         T = None if temperature is None else temperature.to(at.device)[at]
         parts.append(_walked(Walk(problem, here, how, own, T), here.theta, directions[at], steps))
-    along, across, loss = (torch.cat(found, dim=1) for found in zip(*parts, strict=True))
-    return along, across, loss
+    return Displacements(*(torch.cat(found, dim=1).view(len(steps), N, R) for found in zip(*parts, strict=True)))
+
+
+def twins(problem: Problem, starts: Points, directions: Tensor, how: Dynamics, steps: Sequence[int]) -> Displacements:
+    """The noise-free twins (R = 1) of runs that move by `how`.
+
+    A twin follows the same objective: the loss of all training examples, un-augmented and with BatchNorm in train mode,
+    with the weight decay of both.
+    """
+    silent = replace(how, noise="none")
+    return replicas(problem, starts, directions, silent, steps, [[Stream.of("no noise")]] * len(starts))
 
 
 def _walked(walk: Walk, origin: Tensor, direction: Tensor, steps: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,4 +87,4 @@ def _walked(walk: Walk, origin: Tensor, direction: Tensor, steps: Sequence[int])
     along, across, loss = torch.stack(found, dim=1).cpu()
     gone = ~(along.isfinite() & across.isfinite())
     nan = float("nan")
-    return along.masked_fill(gone, nan), across.masked_fill(gone, nan), loss
+    return along.masked_fill(gone, nan), across.masked_fill(gone, nan), loss.masked_fill(gone, nan)

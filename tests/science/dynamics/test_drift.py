@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mcdist.problems.classification import Classification
 from mcdist.science.dynamics import walk
-from mcdist.science.dynamics.drift import Drift, drift
+from mcdist.science.dynamics.drift import Displacements, replicas, twins
 from mcdist.science.dynamics.temperature import measured_temperature, nominal_temperature
 from mcdist.science.dynamics.walk import Dynamics
 from mcdist.science.optimizers import Sgd
@@ -30,7 +30,7 @@ def directions(points: Points, seed: int = 0) -> Tensor:
     return F.normalize(torch.randn(points.theta.shape, generator=draw, dtype=torch.float64), dim=1)
 
 
-def replicas(n: int, R: int) -> list[list[Stream]]:
+def streams_of(n: int, R: int) -> list[list[Stream]]:
     return [[Stream.of("replica", k, r) for r in range(R)] for k in range(n)]
 
 
@@ -66,15 +66,16 @@ def test_the_drifts_of_plain_runs(make: object, momentum: float) -> None:
     """Six steps of batches of 4 (22 examples: a short last one is left out) beside plain modules: to 1e-10."""
     of = problem(make, weight_decay=0.01, eval_batch=22)  # type: ignore[arg-type]
     points, _ = starts(of, [0, 1])
-    tau, streams = directions(points), replicas(2, 3)
+    tau, streams = directions(points), streams_of(2, 3)
     how = sgd(momentum=momentum, batch_size=4, weight_decay=0.02)
-    found = drift(of, points, tau, how, [2, 6], streams)
+    found = replicas(of, points, tau, how, [2, 6], streams)
+    silent = twins(of, points, tau, how, [2, 6])
     for c, steps in enumerate((2, 6)):
         for k in range(2):
             start = points.theta[k]
             twin = plain_run(of, points[k], how, steps, None) - start
-            assert float(found.twin_along[c, k]) == pytest.approx(float(twin @ tau[k]), abs=1e-10)
-            assert float(found.twin_across[c, k]) == pytest.approx(
+            assert float(silent.along[c, k, 0]) == pytest.approx(float(twin @ tau[k]), abs=1e-10)
+            assert float(silent.across[c, k, 0]) == pytest.approx(
                 float((twin - (twin @ tau[k]) * tau[k]).norm()), abs=1e-10
             )
             for r in range(3):
@@ -88,22 +89,23 @@ def test_the_twins_loss_is_that_of_all_examples_on_its_way() -> None:
     of = problem(plain, weight_decay=0.5)
     points, _ = starts(of, [0])
     how = sgd(batch_size=4)
-    found = drift(of, points, directions(points), how, [1, 3], replicas(1, 2))
+    found = twins(of, points, directions(points), how, [1, 3])
     places = [points.theta[0], plain_run(of, points[0], how, 1, None), plain_run(of, points[0], how, 2, None)]
     losses = [float(of.evaluate(points.at(p[None]))["train_loss"][0]) for p in places]
-    assert found.twin_loss[:, 0].tolist() == pytest.approx([losses[0], sum(losses) / 3], abs=1e-12)
+    assert found.loss[:, 0, 0].tolist() == pytest.approx([losses[0], sum(losses) / 3], abs=1e-12)
 
 
 def test_what_is_in_a_pack_changes_rounding_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     of = problem(plain)
     points, _ = starts(of, [0, 1, 2])
-    tau, streams, how = directions(points), replicas(3, 4), sgd(batch_size=4)
-    together = drift(of, points, tau, how, [5], streams)
-    alone = [drift(of, points[k], tau[k : k + 1], how, [5], streams[k : k + 1]) for k in range(3)]
+    tau, streams, how = directions(points), streams_of(3, 4), sgd(batch_size=4)
+    together = replicas(of, points, tau, how, [5], streams)
+    alone = [replicas(of, points[k], tau[k : k + 1], how, [5], streams[k : k + 1]) for k in range(3)]
     torch.testing.assert_close(torch.cat([d.along for d in alone], 1), together.along, rtol=0, atol=1e-10)
-    torch.testing.assert_close(torch.cat([d.twin_across for d in alone], 1), together.twin_across, rtol=0, atol=1e-10)
+    silent, lone = twins(of, points, tau, how, [5]), [twins(of, points[k], tau[k : k + 1], how, [5]) for k in range(3)]
+    torch.testing.assert_close(torch.cat([d.across for d in lone], 1), silent.across, rtol=0, atol=1e-10)
     monkeypatch.setattr(walk, "_TOGETHER", 3 * of.layout.size)  # groups of three of the twelve replicas
-    parted = drift(of, points, tau, how, [5], streams)
+    parted = replicas(of, points, tau, how, [5], streams)
     torch.testing.assert_close(parted.along, together.along, rtol=0, atol=1e-10)
 
 
@@ -111,8 +113,9 @@ def test_without_noise_there_is_no_drift_of_noise() -> None:
     of = Quadratic(torch.ones(4, dtype=torch.float64))
     points, _ = starts(of, [0])
     cold = torch.zeros(1, dtype=torch.float64)
-    found = drift(Whole(of), points, directions(points), sgd(noise="isotropic"), [10], replicas(1, 3), cold)
-    assert torch.equal(found.along[0, 0], found.twin_along[0].expand(3))
+    how = sgd(noise="isotropic")
+    found = replicas(Whole(of), points, directions(points), how, [10], streams_of(1, 3), cold)
+    assert torch.equal(found.along[0, 0], twins(Whole(of), points, directions(points), how, [10]).along[0, 0].expand(3))
 
 
 class Whole(Quadratic):
@@ -132,13 +135,15 @@ def test_a_quadratic_loss_has_no_entropic_drift_and_the_spread_of_theory() -> No
     of = Whole(Quadratic(torch.zeros(3, dtype=torch.float64), h))
     points, _ = starts(of, [0])
     steps = [1, 20]
-    found = drift(of, points, directions(points), sgd(eta, noise="isotropic"), steps, replicas(1, R), torch.tensor([T]))
+    how, heat = sgd(eta, noise="isotropic"), torch.tensor([T])
+    found = replicas(of, points, directions(points), how, steps, streams_of(1, R), heat)
+    silent = twins(of, points, directions(points), how, steps)
     for c, n in enumerate(steps):
         along = found.along[c, 0]
         variance = 2 * T * eta * sum((1 - eta * h) ** (2 * i) for i in range(n))
-        assert abs(float(along.mean() - found.twin_along[c, 0])) < 4 * (variance / R) ** 0.5
+        assert abs(float(along.mean() - silent.along[c, 0, 0])) < 4 * (variance / R) ** 0.5
         assert abs(float(along.var()) / variance - 1) < 4 * (2 / R) ** 0.5
-        squares = found.across[c, 0].square() - found.twin_across[c, 0] ** 2  # two directions are across
+        squares = found.across[c, 0].square() - silent.across[c, 0, 0] ** 2  # two directions are across
         assert abs(float(squares.mean()) - 2 * variance) < 5 * float(squares.std()) / R**0.5
 
 
@@ -147,10 +152,10 @@ def test_a_replica_that_leaves_the_finite_numbers_harms_no_other() -> None:
     points, _ = starts(of, [0, 1])
     broken = Points(points.theta.clone(), points.buffers)
     broken.theta[0] = float("nan")
-    how, tau, streams = sgd(batch_size=4), directions(points), replicas(2, 2)
-    whole, harmed = (drift(of, p, tau, how, [3], streams) for p in (points, broken))
+    how, tau, streams = sgd(batch_size=4), directions(points), streams_of(2, 2)
+    whole, harmed = (replicas(of, p, tau, how, [3], streams) for p in (points, broken))
     assert harmed.along[0, 0].isnan().all()
-    assert harmed.twin_along[0, 0].isnan()
+    assert harmed.loss[0, 0].isnan().all()
     torch.testing.assert_close(harmed.along[0, 1], whole.along[0, 1], rtol=0, atol=1e-10)
 
 
@@ -166,7 +171,9 @@ def test_temperatures() -> None:
 def test_shapes() -> None:
     of = problem(plain)
     points, _ = starts(of, [0, 1, 2])
-    found = drift(of, points, directions(points), sgd(batch_size=4), [1, 2], replicas(3, 5))
-    assert isinstance(found, Drift)
-    assert found.along.shape == found.across.shape == (2, 3, 5)
-    assert found.twin_along.shape == found.twin_across.shape == found.twin_loss.shape == (2, 3)
+    tau, how = directions(points), sgd(batch_size=4)
+    noisy = replicas(of, points, tau, how, [1, 2], streams_of(3, 5))
+    silent = twins(of, points, tau, how, [1, 2])
+    for found, R in ((noisy, 5), (silent, 1)):
+        assert isinstance(found, Displacements)
+        assert found.along.shape == found.across.shape == found.loss.shape == (2, 3, R)
