@@ -28,7 +28,7 @@ from mcdist.science.tracing import Accelerate
 from mcdist.spec.base import canonical
 from mcdist.spec.problem import AnyProblem
 from mcdist.store import PackResult, Store, open_store
-from mcdist.tasks.problems import build_problem, data_key
+from mcdist.tasks.problems import build_problem
 from mcdist.tasks.registry import KINDS
 from mcdist.tasks.work import Bench, Item, Outcome, Result, Stored, Way
 from mcdist.version import __version__
@@ -60,7 +60,7 @@ class Worker:
     A job is loaded, computed and committed. It is computed in the thread that made the worker; the other parts may be
     done by any thread meanwhile.
 
-    datasets: gives the arrays of a `data_key`. threads: torch threads; results depend on them by rounding, so they
+    datasets: gives the arrays of a name. threads: torch threads; results depend on them by rounding, so they
     are part of the sweep's resources, not of the machine.
     """
 
@@ -78,7 +78,7 @@ class Worker:
         """See `Bench`."""
         return self._problems.get(
             f"{canonical(spec)} {way.channels_last}",
-            lambda: build_problem(spec, self._datasets(data_key(spec.data)), self._device, way.channels_last),
+            lambda: build_problem(spec, self._datasets, self._device, way.channels_last),
         )
 
     def stored(self, task_id: str) -> Stored:

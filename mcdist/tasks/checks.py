@@ -16,17 +16,37 @@ from mcdist.science.paths import FAMILIES
 from mcdist.spec.measures import CurvatureSpec, PlaneSpec
 from mcdist.spec.paths import PathSpec
 from mcdist.spec.sweep import SweepSpec
+from mcdist.tasks.problem_kinds.kind import Facts, Need
 
-__all__ = ["at", "check_measures", "check_paths", "check_symmetry"]
+__all__ = [
+    "at",
+    "check_kinds",
+    "check_measures",
+    "check_paths",
+    "check_possible",
+    "check_samples",
+    "check_symmetry",
+    "of_problems",
+]
+
+
+_NEEDS: dict[str, Need] = {"ggn": "outputs", "fisher": "likelihood", "gradient": "examples"}
+"""What measures of these operators need of a problem."""
 
 
 @contextmanager
 def at(where: str) -> Iterator[None]:
-    """Say where a wrong request is."""
+    """Say where a wrong request is; nothing where that is empty."""
     try:
         yield
     except RequestError as error:
-        raise RequestError(f"{where}: {error}") from error
+        raise RequestError(f"{where}: {error}" if where else str(error)) from error
+
+
+def of_problems(facts: Sequence[Facts]) -> Iterator[tuple[str, Facts]]:
+    """What is known of each problem of a sweep, and what messages call it; nothing where it is the only one."""
+    for i, fact in enumerate(facts):
+        yield f"problem.{i}" if len(facts) > 1 else "", fact
 
 
 def check_paths(spec: SweepSpec, source: str) -> None:
@@ -61,6 +81,14 @@ def _refuse(path: PathSpec, names: Collection[str], why: str) -> None:
         raise RequestError(f"{why}; got {', '.join(said)}")
 
 
+def check_possible(paths: Sequence[PathSpec], facts: Facts) -> None:
+    """Raise RequestError for paths that a problem of this kind has not, whatever it is like."""
+    why = facts.lacks.get("symmetry")
+    for i, path in enumerate(paths):
+        if why is not None and (path.aligned or path.repair):
+            raise RequestError(f"paths.{i}: {'align' if path.aligned else 'repair'} {why}")
+
+
 def check_symmetry(paths: Sequence[PathSpec], make: Callable[[], nn.Module], example: Tensor, train_size: int) -> None:
     """Raise RequestError where paths want a model aligned or repaired that cannot be.
 
@@ -86,47 +114,51 @@ def check_symmetry(paths: Sequence[PathSpec], make: Callable[[], nn.Module], exa
                 check_repair(module, example, known[key])
 
 
-def check_measures(spec: SweepSpec, train_sizes: Sequence[int], source: str) -> None:
+def check_measures(spec: SweepSpec, facts: Sequence[Facts], source: str) -> None:
     """Raise RequestError for measures that do not exist, or of what the sweep does not have."""
     kinds = list(dict.fromkeys(path.kind for path in spec.paths))
     for i, curvature in enumerate(spec.measure.curvature):
         with at(f"{source}: measure.curvature.{i}"):
-            _check_curvature(curvature, kinds, train_sizes)
-            _check_likelihood(curvature, spec)
+            _check_curvature(curvature, kinds)
+            for name, fact in of_problems(facts):
+                with at(name):
+                    _check_needs(curvature, fact)
     for i, plane in enumerate(spec.measure.plane):
         with at(f"{source}: measure.plane.{i}"):
             _check_plane(plane, kinds)
 
 
-def _check_curvature(curvature: CurvatureSpec, kinds: Sequence[str], train_sizes: Sequence[int]) -> None:
+def _check_curvature(curvature: CurvatureSpec, kinds: Sequence[str]) -> None:
     for name in curvature.measures:
         if name not in MEASURES:
             raise RequestError(unknown_name("measure", name, MEASURES))
-    _check_kinds(curvature.kinds, kinds)
+    check_kinds(curvature.kinds, kinds)
     if curvature.at == "paths" and not kinds:
         raise RequestError("there are no paths; for end points say at: endpoints")
     if curvature.at == "endpoints" and (curvature.controls or curvature.kinds):
         raise RequestError("controls and kinds are of paths; got them with at: endpoints")
     if curvature.controls and not any(FAMILIES[kind].trained for kind in curvature.kinds or kinds):
         raise RequestError("controls are ends trained on as their path was; these paths are straight, and not trained")
-    if curvature.samples is not None and curvature.samples > min(train_sizes):
-        raise RequestError(f"samples: {curvature.samples} are more than the {min(train_sizes)} training examples")
 
 
-def _check_likelihood(curvature: CurvatureSpec, spec: SweepSpec) -> None:
-    """Raise where the Fisher matrix is wanted of a loss that is no likelihood."""
-    losses = [problem.loss for problem in spec.problem if problem.loss != "cross_entropy"]
-    fisher = [name for name in curvature.measures if MEASURES[name].operator == "fisher"]
-    if losses and fisher:
-        others = ", ".join(sorted(name for name, measure in MEASURES.items() if measure.operator != "fisher"))
-        raise RequestError(
-            f"{fisher[0]} is of cross_entropy alone: {losses[0]} is no likelihood, and has no Fisher matrix; "
-            f"allowed: {others}"
-        )
+def _check_needs(curvature: CurvatureSpec, facts: Facts) -> None:
+    """Raise for what the problem does not have: so many examples, outputs, a likelihood."""
+    for name in curvature.measures:
+        need = _NEEDS.get(MEASURES[name].operator)
+        if need is not None and need in facts.lacks:
+            others = (n for n, m in MEASURES.items() if _NEEDS.get(m.operator) not in facts.lacks)
+            raise RequestError(f"{name} {facts.lacks[need]}; allowed: {', '.join(sorted(others))}")
+    check_samples(curvature.samples, facts)
+
+
+def check_samples(samples: int | None, facts: Facts) -> None:
+    """Raise where more training examples are asked for than there are; a problem that has none takes any number."""
+    if samples is not None and "examples" not in facts.lacks and samples > facts.train:
+        raise RequestError(f"samples: {samples} are more than the {facts.train} training examples")
 
 
 def _check_plane(plane: PlaneSpec, kinds: Sequence[str]) -> None:
-    _check_kinds(plane.kinds, kinds)
+    check_kinds(plane.kinds, kinds)
     if plane.through:
         return
     if any(not FAMILIES[kind].trained for kind in plane.kinds):
@@ -138,7 +170,8 @@ def _check_plane(plane: PlaneSpec, kinds: Sequence[str]) -> None:
         )
 
 
-def _check_kinds(wanted: Sequence[str], kinds: Sequence[str]) -> None:
+def check_kinds(wanted: Sequence[str], kinds: Sequence[str]) -> None:
+    """Raise RequestError for a kind of path that the sweep does not have."""
     for name in wanted:
         if name not in kinds:
             raise RequestError(f"kinds: {unknown_name('path kind', name, kinds)}")

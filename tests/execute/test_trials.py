@@ -89,7 +89,7 @@ class Benches:
     def _problem(self, spec: ProblemSpec, channels_last: bool) -> Problem:
         key = spec.model_dump_json(), channels_last
         if key not in self._problems:
-            self._problems[key] = build_problem(spec, self._data(), torch.device("cpu"), channels_last)
+            self._problems[key] = build_problem(spec, lambda _: self._data(), torch.device("cpu"), channels_last)
         return self._problems[key]
 
 

@@ -58,7 +58,7 @@ class DictBench:
     def problem(self, spec: ProblemSpec) -> Problem:
         key = spec.model_dump_json()
         if key not in self._problems:
-            self._problems[key] = build_problem(spec, digits(), torch.device("cpu"))
+            self._problems[key] = build_problem(spec, lambda key: digits(), torch.device("cpu"))
         return self._problems[key]
 
     def stored(self, task_id: str) -> Stored:

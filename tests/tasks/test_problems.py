@@ -252,6 +252,6 @@ def test_of_several_problems_the_wrong_one_is_named() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_problem_has_the_type_that_is_asked_for(dtype: torch.dtype) -> None:
     spec = problem_spec(dtype=str(dtype).removeprefix("torch."))
-    problem = build_problem(spec, digits(), torch.device("cpu"))
+    problem = build_problem(spec, lambda key: digits(), torch.device("cpu"))
     assert problem.dtype == dtype
     assert problem.layout.size == 64 * 12 + 12 + 12 * 10 + 10

@@ -1,0 +1,1 @@
+"""The kinds of problem: how each is checked before any work, and built on a worker."""

@@ -1,0 +1,11 @@
+"""The kinds of problem by name. A new one: its specification in `mcdist.spec.problem`, a file here, a line here."""
+
+from __future__ import annotations
+
+from mcdist.tasks.problem_kinds.classification import CLASSIFICATION
+from mcdist.tasks.problem_kinds.kind import ProblemKind
+from mcdist.tasks.problem_kinds.valley import VALLEY
+
+__all__ = ["PROBLEM_KINDS"]
+
+PROBLEM_KINDS: dict[str, ProblemKind] = {"classification": CLASSIFICATION, "valley": VALLEY}
