@@ -82,6 +82,7 @@ def _plain_paths(paths: pd.DataFrame, endpoints: pd.DataFrame) -> pd.DataFrame:
     if "repair" in pairs.columns:
         changed |= pairs["repair"].eq(True)
     about = endpoints.drop_duplicates("endpoint_id")[["endpoint_id", "dataset", "model"]]
+    about = about.dropna()  # a problem without data is in no publication
     return pairs[~changed].merge(about, left_on="endpoint_a", right_on="endpoint_id")
 
 

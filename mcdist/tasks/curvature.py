@@ -103,7 +103,8 @@ def _decay(spec: CurvatureTask) -> float:
 
 
 def _examples(spec: CurvatureSpec, problem: Problem) -> int:
-    return spec.samples or sum(problem.batch_sizes(1))
+    there = sum(problem.batch_sizes(1))
+    return min(spec.samples or there, there)
 
 
 def _result(spec: CurvatureTask, places: Sequence[Row], found: Sequence[Curvature], examples: int) -> Result:
