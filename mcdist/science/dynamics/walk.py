@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from mcdist.errors import RequestError
 from mcdist.science.motion import FreePoints
 from mcdist.science.optimizers import Optimizer, add_scaled
 from mcdist.science.points import Points
@@ -133,8 +134,10 @@ class Walk:
         return batch if len(self._rows) == self._drawn else self._problem.some(batch, self._rows)
 
     def _next_epoch(self) -> Any:
-        how = self._how
+        how, most = self._how, self._problem.examples
         sizes = self._problem.batch_sizes(how.batch_size)
+        if how.batch_size not in sizes:
+            raise RequestError(f"batch_size is {how.batch_size}, allowed: 1 to {most}, the training examples")
         drawn = self._problem.batches(self._streams, self._epoch, how.batch_size, independent=how.independent)
         # a short minibatch is a hotter one
         self._batches = (batch for batch, size in zip(drawn, sizes, strict=True) if size == how.batch_size)
