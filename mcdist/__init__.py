@@ -11,13 +11,30 @@ from mcdist.errors import McdistError, RequestError
 from mcdist.version import __version__
 
 if TYPE_CHECKING:
-    from mcdist.api import plan, run
-    from mcdist.spec import load_spec
+    from mcdist.api import plan, run, tune
+    from mcdist.spec import load_spec, load_study
     from mcdist.store import open_store
 
-__all__ = ["McdistError", "RequestError", "__version__", "load_spec", "open_store", "plan", "run"]
+__all__ = [
+    "McdistError",
+    "RequestError",
+    "__version__",
+    "load_spec",
+    "load_study",
+    "open_store",
+    "plan",
+    "run",
+    "tune",
+]
 
-_HOMES = {"plan": "mcdist.api", "run": "mcdist.api", "load_spec": "mcdist.spec", "open_store": "mcdist.store"}
+_HOMES = {
+    "plan": "mcdist.api",
+    "run": "mcdist.api",
+    "tune": "mcdist.api",
+    "load_spec": "mcdist.spec",
+    "load_study": "mcdist.spec",
+    "open_store": "mcdist.store",
+}
 
 
 class _Package(ModuleType):

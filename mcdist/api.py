@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from mcdist.execute import ExecutorName, KindOverview, Summary, overview, run_sweep
-from mcdist.spec import SweepSpec, load_spec
+from mcdist.execute import ExecutorName, KindOverview, Summary, overview, run_study, run_sweep
+from mcdist.spec import StudySpec, SweepSpec, load_spec, load_study
 
-__all__ = ["plan", "run"]
+__all__ = ["plan", "run", "tune"]
 
 Spec = SweepSpec | str | Path | Mapping[str, Any]
 """A loaded sweep, a YAML file, or a mapping of the same form."""
+
+Study = StudySpec | str | Path | Mapping[str, Any]
+"""A loaded study, a YAML file, or a mapping of the same form."""
 
 
 def plan(spec: Spec, *, store: str | None = None, changes: Sequence[str] = ()) -> list[KindOverview]:
@@ -47,6 +50,31 @@ def run(
         address=address,
         out=out or sys.stderr,
         source=_name(spec),
+    )
+
+
+def tune(
+    study: Study,
+    *,
+    store: str | None = None,
+    executor: ExecutorName = "ray",
+    address: str | None = None,
+    changes: Sequence[str] = (),
+    out: TextIO | None = None,
+) -> Summary:
+    """Do the trials of a study, over the paths of a sweep, that its store does not have yet.
+
+    Arguments as for `run`; "serial" does one trial after the other in this process, without Ray. The summary counts
+    trials: `store.table("trials")` has their results, those that are complete alone. Raises RequestError, before
+    anything is written, where the request is wrong.
+    """
+    return run_study(
+        study if isinstance(study, StudySpec) else load_study(study, changes),
+        store_uri=store,
+        executor=executor,
+        address=address,
+        out=out or sys.stderr,
+        source=str(study) if isinstance(study, (str, Path)) else "study",
     )
 
 

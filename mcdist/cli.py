@@ -26,9 +26,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+StudyFile = Annotated[Path, typer.Argument(metavar="SPEC", help="the study, a YAML file")]
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="the sweep, a YAML file")]
 StoreUri = Annotated[str, typer.Argument(metavar="STORE", help="folder or URI of the results")]
 StoreOption = Annotated[str | None, typer.Option("--store", metavar="URI", help="in place of the spec's own store")]
+Address = Annotated[
+    str | None, typer.Option(metavar="A", help="Ray cluster (default: $RAY_ADDRESS, else this machine)")
+]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change the spec: endpoints.train.epochs=2")
 ]
@@ -87,9 +91,7 @@ def run_command(
     spec: SpecFile,
     store: StoreOption = None,
     executor: Annotated[ExecutorChoice, typer.Option(help="ray, or serial: all in this process")] = ExecutorChoice.ray,
-    address: Annotated[
-        str | None, typer.Option(metavar="A", help="Ray cluster (default: $RAY_ADDRESS, else this machine)")
-    ] = None,
+    address: Address = None,
     changes: Changes = None,
 ) -> None:
     """Do what is missing of a sweep. Kill it at any moment: the same command goes on."""
@@ -104,6 +106,34 @@ def run_command(
         print(f"{counts}; see: mcdist failures {where}", file=sys.stderr)
     else:
         print(f"all {summary.counts.total()} tasks done; next: mcdist report {where}", file=sys.stderr)
+    raise typer.Exit(summary.exit_code)
+
+
+@app.command("tune")
+def tune_command(
+    spec: StudyFile,
+    store: StoreOption = None,
+    executor: Annotated[
+        ExecutorChoice, typer.Option(help="ray: trials side by side, by Ray Tune; serial: in this process")
+    ] = ExecutorChoice.ray,
+    address: Address = None,
+    changes: Changes = None,
+) -> None:
+    """Try noise levels over the paths of a sweep. Kill it at any moment: the same command goes on."""
+    from mcdist.api import tune
+
+    summary = tune(spec, store=store, executor=executor.value, address=address, changes=changes or ())
+    where = store or _store_of_study(spec, changes)
+    if summary.interrupted is not None:
+        print("stopped; complete trials are kept, and the same command goes on from there", file=sys.stderr)
+    elif summary.failed:
+        print(
+            f"{len(summary.failed)} of {summary.counts.total()} trials failed: {', '.join(summary.failed)}",
+            file=sys.stderr,
+        )
+        print(f"see: mcdist failures {where}", file=sys.stderr)
+    else:
+        print(f"all {summary.counts.total()} trials done; next: mcdist report {where}", file=sys.stderr)
     raise typer.Exit(summary.exit_code)
 
 
@@ -223,17 +253,25 @@ def bench(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    study: Annotated[bool, typer.Option("--study", help="of a study, what 'tune' takes")] = False,
+) -> None:
     """Print the JSON schema of a spec, for editors."""
-    from mcdist.spec.schema import json_schema
+    from mcdist.spec.schema import json_schema, study_schema
 
-    print(json.dumps(json_schema(), indent=2))
+    print(json.dumps(study_schema() if study else json_schema(), indent=2))
 
 
 def _store_of(spec: Path, changes: list[str] | None) -> str:
     from mcdist.spec import load_spec
 
     return load_spec(spec, changes or ()).store or ""
+
+
+def _store_of_study(spec: Path, changes: list[str] | None) -> str:
+    from mcdist.spec import load_study
+
+    return load_study(spec, changes or ()).store or ""
 
 
 def _show(heads: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:

@@ -67,6 +67,11 @@ class Signals:
         for number in self._before:
             signal.signal(number, self._interrupt)
 
+    def only_note(self) -> None:
+        """Let signals set `number` alone, for whoever looks there every so often."""
+        for number in self._before:
+            signal.signal(number, self._note)
+
     def ignore(self) -> None:
         """Let no more signals through: all that is left to do is to stop."""
         for number in self._before:
@@ -76,6 +81,9 @@ class Signals:
         self.number = number
         self.ignore()
         raise Interrupted(number)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

@@ -14,7 +14,7 @@ from mcdist.execute.executor import ExecutorError
 from mcdist.execute.memory import ONE_ARENA
 from mcdist.spec.sections import ResourcesSpec
 
-__all__ = ["check_feasible", "connect", "gpus_per_worker", "room"]
+__all__ = ["check_feasible", "connect", "environment", "gpus_per_worker", "room"]
 
 
 def connect(address: str | None) -> bool:
@@ -28,7 +28,7 @@ def connect(address: str | None) -> bool:
             ray.init(address=address, log_to_driver=False)
             return False
         # the workers of a Ray of our own inherit this; asked for by a runtime_env they could not be those started ahead
-        with _environment(ONE_ARENA):
+        with environment(ONE_ARENA):
             ray.init(address="local", include_dashboard=False, log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise RequestError(f"cannot connect to Ray at {address or 'this machine'}: {error}") from error
@@ -38,7 +38,7 @@ def connect(address: str | None) -> bool:
 
 
 @contextmanager
-def _environment(more: Mapping[str, str]) -> Iterator[None]:
+def environment(more: Mapping[str, str]) -> Iterator[None]:
     """More variables for the processes that are started within; what is set already counts more."""
     added = {name: text for name, text in more.items() if name not in os.environ}
     os.environ.update(added)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TextIO, cast
 
@@ -27,7 +27,7 @@ from mcdist.store import Store, TaskState, check_target, open_store
 from mcdist.tasks.checks import at
 from mcdist.tasks.problems import Prepared, prepare
 
-__all__ = ["ExecutorName", "KindOverview", "overview", "run_sweep", "task_costs"]
+__all__ = ["ExecutorName", "KindOverview", "overview", "run_sweep", "scheduled", "task_costs"]
 
 ExecutorName = Literal["ray", "serial"]
 
@@ -148,17 +148,12 @@ def _run(
     plan: Plan, prepared: Prepared, remains: Remains, store: Store, workers: Executor | None, out: TextIO
 ) -> Summary:
     store.check_writable()
-    todo = plan.tasks.keys() - remains.settled.keys()
-    number = 0 if workers is None else workers.start(store.uri, len(todo))
+    number = 0 if workers is None else workers.start(store.uri, len(plan.tasks.keys() - remains.settled.keys()))
 
     def say(line: str) -> None:
         print(f"{plan.spec.name}: {line}", file=out, flush=True)
 
-    chosen = choices(plan, wishes_of(plan.spec.resources), store, todo, workers, say)
-    packs = form_packs(plan, {shape: choice.most for shape, choice in chosen.items()})
-    ways = {shape: choice.way for shape, choice in chosen.items()}
-    store.forget(remains.again)
-    scheduler = Scheduler(packs, remains.settled, plan.spec.resources.retries, StoredHalvings(store), ways)
+    scheduler = scheduled(plan, remains, store, workers, say)
     # only what is old: a pack that is done again replaces its own files, and another driver may be between its rows
     # and its commit right now
     store.clean()
@@ -167,6 +162,22 @@ def _run(
         _work(plan, prepared, remains, scheduler, store, workers, number, out)
     statuses = {i: scheduler.status[i] for i in plan.tasks}
     return Summary(Counter(statuses.values()), [i for i, status in statuses.items() if status != "done"])
+
+
+def scheduled(
+    plan: Plan,
+    remains: Remains,
+    store: Store,
+    workers: Executor | None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Scheduler:
+    """The packs of a plan, ready to be done by workers that were started; what is tried again is forgotten first."""
+    todo = plan.tasks.keys() - remains.settled.keys()
+    chosen = choices(plan, wishes_of(plan.spec.resources), store, todo, workers, say)
+    packs = form_packs(plan, {shape: choice.most for shape, choice in chosen.items()})
+    ways = {shape: choice.way for shape, choice in chosen.items()}
+    store.forget(remains.again)
+    return Scheduler(packs, remains.settled, plan.spec.resources.retries, StoredHalvings(store), ways)
 
 
 def _work(

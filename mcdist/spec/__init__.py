@@ -3,11 +3,13 @@
 from mcdist.spec.base import SpecModel, canonical
 from mcdist.spec.dynamics import DriftSpec, RelaxationSpec
 from mcdist.spec.load import dump_spec, load_spec
+from mcdist.spec.load_study import dump_study, load_study
 from mcdist.spec.measures import CurvatureSpec, MeasureSpec, PlaneSpec, ProfileSpec
 from mcdist.spec.paths import AlignSpec, CycleSpec, NebSpec, PathSpec
 from mcdist.spec.problem import AnyProblem, DataSpec, ModelSpec, ProblemSpec, ValleySpec
-from mcdist.spec.schema import json_schema
+from mcdist.spec.schema import json_schema, study_schema
 from mcdist.spec.sections import EndpointsSpec, PairsSpec, ResourcesSpec
+from mcdist.spec.study import SearchSpec, StudySpec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.training import ScheduleSpec, TrainSpec
 
@@ -30,12 +32,17 @@ __all__ = [
     "RelaxationSpec",
     "ResourcesSpec",
     "ScheduleSpec",
+    "SearchSpec",
     "SpecModel",
+    "StudySpec",
     "SweepSpec",
     "TrainSpec",
     "ValleySpec",
     "canonical",
     "dump_spec",
+    "dump_study",
     "json_schema",
     "load_spec",
+    "load_study",
+    "study_schema",
 ]

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from mcdist.spec.base import MARKS, SpecModel
+from mcdist.spec.dynamics import RelaxationSpec
 from mcdist.spec.grid import AXES
+from mcdist.spec.study import SEARCHED, StudySpec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.walk import model_at, models_in
 from mcdist.spec.yaml_source import Keys
 
-__all__ = ["json_schema"]
+__all__ = ["json_schema", "study_schema"]
 
 Schema = dict[str, Any]
 
@@ -43,6 +45,29 @@ def json_schema() -> Schema:
         definitions[name] = _any_of(definitions[name], text)
     schema["properties"]["pairs"]["default"] = "all"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mcdist sweep", **schema}
+
+
+def study_schema() -> Schema:
+    """The schema of what `load_study` reads. What takes two fields to see is checked when a study is loaded."""
+    schema = _tidy(StudySpec.model_json_schema())
+    subject = _tidy(RelaxationSpec.model_json_schema())
+    schema["$defs"] |= subject.pop("$defs", {})
+    fields: dict[str, Schema] = {name: field for name, field in subject["properties"].items() if name != "kinds"}
+    fields["starts"] = _any_of({**fields["starts"], "minItems": 1}, {"type": "integer", "minimum": 1})
+    properties, spread = schema["properties"], schema["$defs"]["RangeSpec"]
+    properties["relaxation"] |= {"properties": fields, "additionalProperties": False}
+    names = {name: {"$ref": "#/$defs/RangeSpec"} for name in SEARCHED}
+    properties["space"] |= {"properties": names, "additionalProperties": False, "minProperties": 1}
+    spread |= {"minProperties": 1, "maxProperties": 1}
+    spread["properties"] = {name: _given(field) for name, field in spread["properties"].items()}
+    properties["settings"]["items"] = {"type": "object"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mcdist study", **schema}
+
+
+def _given(field: Schema) -> Schema:
+    """A field that is left out or has a value, not null."""
+    value = next(inner for inner in field["anyOf"] if inner.get("type") != "null")
+    return {"description": field["description"], **value, "minItems": value.get("minItems", 1)}
 
 
 def _all_at(axis: Keys) -> Iterator[type[SpecModel]]:

@@ -147,7 +147,7 @@ class StudySpec(SpecModel):
 
     def at(self, setting: Mapping[str, Scalar]) -> RelaxationSpec:
         """The relaxation of a trial."""
-        return RelaxationSpec.model_validate({**self.relaxation, **setting})
+        return RelaxationSpec.model_validate({**self.relaxation, **setting, "kinds": self.kinds})
 
 
 def is_integer(name: str) -> bool:
