@@ -2,51 +2,93 @@
 
 from mcdist.analysis.barriers import barrier_summary
 from mcdist.analysis.comparison import published_table
+from mcdist.analysis.controls import relaxation_controls, relaxation_pairs
+from mcdist.analysis.crossovers import above_crossover, crossover, crossover_summary
 from mcdist.analysis.curvature import curvature_ratios
 from mcdist.analysis.curvature_summaries import control_summary, curvature_profile, curvature_ratio_summary
+from mcdist.analysis.drift_fits import drift_fit
+from mcdist.analysis.drifts import drift_points, drift_summary, free_energy_from_drift
+from mcdist.analysis.free_energy import entropy_profiles, free_energies
 from mcdist.analysis.lengths import path_summary
 from mcdist.analysis.plots import (
     plot_barrier_matrix,
     plot_barrier_strip,
+    plot_crossover,
     plot_curvature,
     plot_dendrogram,
     plot_density,
+    plot_drift,
+    plot_drift_temperature,
+    plot_free_energy,
     plot_plane,
     plot_profiles,
+    plot_relaxation_times,
     plot_spectrum,
+    plot_traces,
+    plot_trials,
 )
+from mcdist.analysis.predicted import predicted_drift, predicted_summary
 from mcdist.analysis.profiles import mean_profile
 from mcdist.analysis.published import PUBLISHED
 from mcdist.analysis.ratios import barrier_ratio
+from mcdist.analysis.relaxation_fits import relaxation_fit
+from mcdist.analysis.relaxations import relaxation_runs, relaxation_summary
 from mcdist.analysis.report import write_report
 from mcdist.analysis.resampling import families
 from mcdist.analysis.saddles import minimax_saddles, saddle_tree
 from mcdist.analysis.shares import share_summary
 from mcdist.analysis.summaries import pair_summary
+from mcdist.analysis.trials import steepness, trial_summary, trial_times
 
 __all__ = [
     "PUBLISHED",
+    "above_crossover",
     "barrier_ratio",
     "barrier_summary",
     "control_summary",
+    "crossover",
+    "crossover_summary",
     "curvature_profile",
     "curvature_ratio_summary",
     "curvature_ratios",
+    "drift_fit",
+    "drift_points",
+    "drift_summary",
+    "entropy_profiles",
     "families",
+    "free_energies",
+    "free_energy_from_drift",
     "mean_profile",
     "minimax_saddles",
     "pair_summary",
     "path_summary",
     "plot_barrier_matrix",
     "plot_barrier_strip",
+    "plot_crossover",
     "plot_curvature",
     "plot_dendrogram",
     "plot_density",
+    "plot_drift",
+    "plot_drift_temperature",
+    "plot_free_energy",
     "plot_plane",
     "plot_profiles",
+    "plot_relaxation_times",
     "plot_spectrum",
+    "plot_traces",
+    "plot_trials",
+    "predicted_drift",
+    "predicted_summary",
     "published_table",
+    "relaxation_controls",
+    "relaxation_fit",
+    "relaxation_pairs",
+    "relaxation_runs",
+    "relaxation_summary",
     "saddle_tree",
     "share_summary",
+    "steepness",
+    "trial_summary",
+    "trial_times",
     "write_report",
 ]

@@ -45,7 +45,8 @@ def drift_fit(
     - `exponent_all`: all points, on the linear scale: the a that minimises sum (v - c_point T^a)^2 / stderr^2;
     - `slope`: v / T if v is proportional to T: sum (v T / stderr^2) / sum (T^2 / stderr^2), per unit of T;
     - each with `.._low`, `.._high`, `.._reason`; `points`: levels that have at least two temperatures; `rows`: drifts
-      of those; `temperatures`: different ones; `pairs`, `units`.
+      of those; `temperatures`: different ones; `pairs`, `units`; `reference_t`, `reference_velocity`: the geometric
+      means of T and of the positive v, through which the law of `exponent_all` may be drawn.
 
     `equal_time`: a level is a point at one effective time; otherwise at any, and exponents hold what time does, too.
 
@@ -99,6 +100,8 @@ def _fitted(
         "temperatures": len(np.unique(T)),
         "left_out": int((~positive).sum()),
         "pairs": len(rows[["endpoint_a", "endpoint_b"]].drop_duplicates()),
+        "reference_t": float(np.exp(np.log(T[positive]).mean())) if positive.any() else np.nan,
+        "reference_velocity": float(np.exp(np.log(v[positive]).mean())) if positive.any() else np.nan,
     }
     parts = {
         "exponent": (rows[positive], lambda w: _log_slope(T[positive], v[positive], where[positive], w)),

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from mcdist.analysis.curvature import SETTINGS
 from mcdist.analysis.pairs import check_columns, groups
 
-__all__ = ["entropy_profiles", "free_energy", "is_log_det", "is_trace", "objective_profile"]
+__all__ = ["entropy_profiles", "free_energies", "is_log_det", "is_trace", "objective_profile"]
 
 Floats = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ def objective_profile(path_points: pd.DataFrame, path_id: str, weight_decay: flo
     return s, np.asarray(profile.to_numpy(), dtype=np.float64)
 
 
-def free_energy(profiles: pd.DataFrame, temperatures: Sequence[float]) -> pd.DataFrame:
+def free_energies(profiles: pd.DataFrame, temperatures: Sequence[float]) -> pd.DataFrame:
     """F(s; T) of the profiles of `entropy_profiles` for each T: its rows once per temperature, with
 
     - `T`; `entropic` = T / 2 x stiffness; `F` = energy + entropic;

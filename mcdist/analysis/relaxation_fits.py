@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from mcdist.analysis.pairs import check_columns, pair_groups
 from mcdist.analysis.relaxations import weightings
 from mcdist.analysis.resampling import stream
-from mcdist.analysis.survival import LAWS, fit_failure_times
+from mcdist.analysis.survival import LAWS, MEDIANS, fit_failure_times
 from mcdist.errors import RequestError
 
 __all__ = ["relaxation_fit"]
@@ -49,7 +49,9 @@ def relaxation_fit(
       lr / B alone), with intervals; `likelihood_ratio` = 2 (log-likelihood of this - of the first), and its `p_value`
       by chi^2 of one degree of freedom, which takes runs for independent, and so is too small where they share end
       points: go by the interval of `difference`. `apart_reason` where one of them does not vary by itself;
-    - `runs`, `arrived`, `temperatures`, `pairs`, `units`, `log_likelihood` (to compare laws).
+    - `runs`, `arrived`, `temperatures`, `pairs`, `units`, `log_likelihood` (to compare laws);
+    - `reference_t`, `reference_time`: the geometric mean of T, and the law's median time there, at the geometric mean
+      of the distances.
 
     With the exponents of log lr and log B themselves, -a_lr and a_B, `difference` is minus their sum. Raises
     RequestError for a law or `on` that is not allowed, and as `pair_summary` does.
@@ -105,6 +107,10 @@ def _fitted(
         fit = fit_failure_times(time, arrived, x, law)
         likelihood[model] = fit.log_likelihood
         value = _reported(fit.coefficients, fit.scale, model)
+        if model == "joint":
+            record |= {"reference_t": float(np.exp(T.mean())) if len(rows) else np.nan}
+            middle = x.mean(axis=0) @ fit.coefficients if len(rows) else np.nan
+            record |= {"reference_time": float(np.exp(middle + fit.scale * MEDIANS[law]))}
         why = fit.reason or reason
         low, high = np.full(3, np.nan), np.full(3, np.nan)
         if not why:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.special import log_ndtr
 
-__all__ = ["LAWS", "FailureTimes", "fit_failure_times", "median_time"]
+__all__ = ["LAWS", "MEDIANS", "FailureTimes", "fit_failure_times", "median_time"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 LAWS = ("weibull", "lognormal")
+MEDIANS = {"weibull": float(np.log(np.log(2))), "lognormal": 0.0}
+"""The median of e, by law."""
 _STEPS, _TOLERANCE = 100, 1e-10
 _FLAT = 1e-6  # of the curvature that as many certain times would give: as flat is the way to infinity
 

@@ -2,19 +2,30 @@
 
 from mcdist.analysis.plots.curvature import plot_curvature
 from mcdist.analysis.plots.dendrogram import plot_dendrogram
+from mcdist.analysis.plots.drifts import plot_drift, plot_drift_temperature
+from mcdist.analysis.plots.free_energy import plot_crossover, plot_free_energy
 from mcdist.analysis.plots.matrix import plot_barrier_matrix
 from mcdist.analysis.plots.plane import plot_plane
 from mcdist.analysis.plots.profiles import plot_profiles
+from mcdist.analysis.plots.relaxations import plot_relaxation_times, plot_traces
 from mcdist.analysis.plots.spectra import plot_density, plot_spectrum
 from mcdist.analysis.plots.strip import plot_barrier_strip
+from mcdist.analysis.plots.trials import plot_trials
 
 __all__ = [
     "plot_barrier_matrix",
     "plot_barrier_strip",
+    "plot_crossover",
     "plot_curvature",
     "plot_dendrogram",
     "plot_density",
+    "plot_drift",
+    "plot_drift_temperature",
+    "plot_free_energy",
     "plot_plane",
     "plot_profiles",
+    "plot_relaxation_times",
     "plot_spectrum",
+    "plot_traces",
+    "plot_trials",
 ]

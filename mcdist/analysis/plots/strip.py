@@ -13,7 +13,7 @@ from mcdist.analysis.barriers import barrier_summary
 from mcdist.analysis.pairs import one_per_pair, pair_groups, select
 from mcdist.analysis.plots.style import INK, axis_label, group_styles, quiet
 
-__all__ = ["plot_barrier_strip"]
+__all__ = ["plot_barrier_strip", "spread"]
 
 
 def plot_barrier_strip(
@@ -37,7 +37,7 @@ def plot_barrier_strip(
     for place, ((key, mine, _), (_, found)) in enumerate(zip(pair_groups(rows, by), summary.iterrows(), strict=True)):
         style = styles[key]
         values = one_per_pair(mine, value)[0]["value"].to_numpy(dtype=float)
-        heights = place + 0.16 + 0.26 * _spread(len(values))
+        heights = place + 0.16 + 0.26 * spread(len(values))
         ax.scatter(values, heights, s=14, color=style.colour, alpha=0.55, marker=style.marker, linewidth=0)
         mean, low, high = (float(found[name]) for name in ("estimate", "low", "high"))
         ax.plot([low, high], [place - 0.22] * 2, color=INK, linewidth=1.6, solid_capstyle="butt")
@@ -50,7 +50,7 @@ def plot_barrier_strip(
     return ax
 
 
-def _spread(count: int) -> NDArray[np.float64]:
+def spread(count: int) -> NDArray[np.float64]:
     """Offsets in [-1, 1) that keep neighbours apart: multiples of the golden ratio, modulo one. No random
     numbers.
     """

@@ -15,6 +15,7 @@ from mcdist.store.schemas import TABLES
 __all__ = [
     "INK",
     "MUTED",
+    "TEMPERATURE",
     "GroupStyle",
     "axis_label",
     "group_label",
@@ -31,6 +32,7 @@ _DASHES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D")
 
 INK, MUTED = "#22272e", "#6b7480"
+TEMPERATURE = "nominal temperature, lr / B / (1 − momentum)"  # noqa: RUF001
 
 _VALUES = {
     "barrier_linear": "barrier above the straight line between the ends",
