@@ -77,7 +77,8 @@ class Polyline:
         inner = (full - self._controls[0]) @ self._offsets.T
         segment, a = self._nearest_segment(inner)
         there = self._at(segment, a)
-        s = self._s[segment] + a * (self._s[segment + 1] - self._s[segment])
+        start, end = self._s[segment], self._s[segment + 1]
+        s = torch.where(a < 1.0, start + a * (end - start), end)  # of a vertex, its own to the bit
         return s, (full - there).norm(dim=1), there
 
     def at(self, s: Tensor) -> Tensor:
