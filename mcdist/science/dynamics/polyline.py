@@ -78,7 +78,7 @@ class Polyline:
         segment, a = self._nearest_segment(inner)
         there = self._at(segment, a)
         start, end = self._s[segment], self._s[segment + 1]
-        s = torch.where(a < 1.0, start + a * (end - start), end)  # of a vertex, its own to the bit
+        s = torch.where(a == 1.0, end, start + a * (end - start))  # of a vertex, its own to the bit
         return s, (full - there).norm(dim=1), there
 
     def at(self, s: Tensor) -> Tensor:

@@ -149,7 +149,7 @@ def one(of: Problem, s0: float, how: Dynamics = CALM, **hold: Any) -> Relaxed:
 @pytest.mark.parametrize("every", [1, 4, 15])
 @pytest.mark.parametrize(("tilt", "end"), [(0.31, "a"), (-0.31, "b")])
 def test_on_a_slope_it_arrives_when_it_must(every: int, tilt: float, end: str) -> None:
-    """s = s0 - n eta c / length: s0 = .5 passes .05 or .95 at n > .45 length / (eta c) = 58.06; the next look sees it."""
+    """s = s0 - n eta c / length: .5 passes .05 or .95 at n > .45 length / (eta c) = 58.06; the next look sees it."""
     found = one(Slope(tilt, 0.0), 0.5, every=every)
     needed = math.floor(0.45 * LENGTH / (0.1 * abs(tilt))) + 1
     first = -(-needed // every) * every
