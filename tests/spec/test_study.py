@@ -258,6 +258,7 @@ def test_the_schema_takes_what_the_loader_takes_and_sees_plain_mistakes() -> Non
         schema.validate(yaml.safe_load(text))
     seen = ("unknown parameter", "unknown form", "a plain value", "two forms", "three bounds", "text as a bound",
             "no values", "nothing to search", "unknown key of the relaxation", "no trials", "none at a time",
-            "no sweep", "a search that does not exist", "unknown key", "unknown resource", "a name that is no file")  # fmt: skip
+            "no sweep", "a search that does not exist", "unknown key", "unknown resource",
+            "a name that is no file")  # fmt: skip
     for case in seen:
         assert not schema.is_valid(yaml.safe_load(edited(*WRONG[case][0]))), case
