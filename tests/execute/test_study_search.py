@@ -131,15 +131,17 @@ def test_others_at_the_same_time_go_elsewhere() -> None:
     """With one steep place known, trials that run there push the next ones away."""
     spec = study({"lr": {"log": [1e-3, 10.0]}}, method="optuna", trials=40)
     known = [Tried({"lr": 10.0 ** (i / 4 - 3)}, steepness=5.0 if 6 <= i <= 8 else 0.1) for i in range(16)]
-    alone = [next_setting(spec.model_copy(update={"search": _seeded(spec, s)}), known) for s in range(15)]
-    crowd = [Tried({"lr": 0.028 + 0.001 * i}, running=True) for i in range(12)]
-    crowded = [next_setting(spec.model_copy(update={"search": _seeded(spec, s)}), known + crowd) for s in range(15)]
+    places = [0.028 + 0.001 * i for i in range(12)]
 
-    def near(settings: list[Any]) -> float:
-        return float(np.mean([0.028 <= one["lr"] < 0.04 for one in settings]))
+    def settings(running: bool) -> list[Any]:
+        crowd = [Tried({"lr": lr}, running) for lr in places]  # not running: they failed, and say nothing
+        return [next_setting(_seeded(spec, seed), known + crowd) for seed in range(15)]
 
-    assert near(crowded) < near(alone)
+    def near(found: list[Any]) -> float:
+        return float(np.mean([0.028 <= one["lr"] < 0.04 for one in found]))
+
+    assert near(settings(running=True)) < near(settings(running=False))
 
 
-def _seeded(spec: StudySpec, seed: int) -> Any:
-    return spec.search.model_copy(update={"seed": seed})
+def _seeded(spec: StudySpec, seed: int) -> StudySpec:
+    return spec.model_copy(update={"search": spec.search.model_copy(update={"seed": seed})})
