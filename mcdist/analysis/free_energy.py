@@ -63,7 +63,9 @@ def entropy_profiles(
     check_columns(curvature, ["path_id", "role", "t", "s", "measure", "layer", "value", "weight_decay"], "curvature")
     rows = curvature.rename(columns={"weight_decay": "loss_weight_decay"})
     name = rows["measure"].astype(str)
-    wanted = name.map(is_log_det) | name.map(is_trace) if measures is None else name.isin(measures)
+    wanted = (
+        name.map(is_log_det).astype(bool) | name.map(is_trace).astype(bool) if measures is None else name.isin(measures)
+    )
     rows = rows[wanted & (rows["role"] == "path") & rows["layer"].isna() & rows["path_id"].isin(paths["path_id"])]
     rows = rows.assign(**{c: np.nan for c in ("floor", "rank", "truncated") if c not in rows.columns})
     rows = rows.assign(stiffness=_stiffness(rows), truncated=rows["truncated"].eq(True))

@@ -68,7 +68,7 @@ def trial_summary(
     """Per group of trials: `trials`, `runs`, `arrived`, `diverged`, `bounds` (trials in which nothing arrived), the
     range `t_low`, `t_high` of the nominal temperature, `time_low`, `time_high` of the relaxation times of trials in
     which runs arrived, `slope` of log time on log T over those (least squares; NaN for fewer than two temperatures),
-    and `steepest_t`, `steepest`: where the local slope is the greatest.
+    and `steepest_t`, `steepest`: where the local slope is the greatest; `left_out`: trials without a time.
 
     Trials share paths, so that they are not independent: no interval is given. See `relaxation_fit` for one, over the
     same runs.
@@ -76,7 +76,8 @@ def trial_summary(
     check_columns(trials, [*by, "runs", "diverged"], "trials")
     rows = trial_times(trials)
     records = []
-    for key, part in groups(rows, by):
+    for key, every in groups(trials, by):
+        part = rows.loc[rows.index.isin(every.index)]
         steep = steepness(part)
         T, time = part["t_nominal"].astype(float), part["time"].astype(float)
         sure = ~part["bound"] & (T > 0)
@@ -86,6 +87,7 @@ def trial_summary(
             {
                 **dict(zip(by, key, strict=True)),
                 "trials": len(part),
+                "left_out": len(every) - len(part),
                 **{name: int(part[name].fillna(0).sum()) for name in ("runs", "arrived", "diverged")},
                 "bounds": int(part["bound"].sum()),
                 "t_low": float(T.min()),
@@ -98,4 +100,4 @@ def trial_summary(
             }
         )
     columns = ["trials", "runs", "arrived", "diverged", "bounds", "t_low", "t_high", "time_low", "time_high", "slope"]
-    return pd.DataFrame(records, columns=[*by, *columns, "steepest_t", "steepest"])
+    return pd.DataFrame(records, columns=[*by, *columns, "steepest_t", "steepest", "left_out"])

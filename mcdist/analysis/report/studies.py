@@ -57,6 +57,9 @@ class Study:
     spectral_densities: pd.DataFrame
     planes: pd.DataFrame
     plane_marks: pd.DataFrame
+    drifts: pd.DataFrame
+    relaxations: pd.DataFrame
+    relaxation_traces: pd.DataFrame
 
     @property
     def group(self) -> tuple[str, ...]:

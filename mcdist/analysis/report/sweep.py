@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -11,8 +11,11 @@ from mcdist.store import Store
 
 __all__ = ["MEASURED", "SweepTables", "read_sweep"]
 
-MEASURED = ("alignments", "path_cycles", "curvature", "spectra", "spectral_densities", "planes", "plane_marks")
-_TABLES = ("tasks", "endpoints", "paths", "path_points", "barriers", *MEASURED)
+MEASURED = (
+    *("alignments", "path_cycles", "curvature", "spectra", "spectral_densities", "planes", "plane_marks"),
+    *("drifts", "relaxations", "relaxation_traces"),
+)
+_TABLES = ("tasks", "endpoints", "paths", "path_points", "barriers", *MEASURED, "trials")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class SweepTables:
     spectral_densities: pd.DataFrame
     planes: pd.DataFrame
     plane_marks: pd.DataFrame
+    drifts: pd.DataFrame
+    relaxations: pd.DataFrame
+    relaxation_traces: pd.DataFrame
+    trials: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def read_sweep(store: Store, sweep: str | None) -> SweepTables:

@@ -15,14 +15,16 @@ from mcdist.analysis.comparison import published_table
 from mcdist.analysis.intervals import MIN_UNITS
 from mcdist.analysis.pairs import without_tours
 from mcdist.analysis.plots.style import axis_label, metric_name
-from mcdist.analysis.report import figures, measured_figures, rows
+from mcdist.analysis.report import figures, measured_figures, noise_figures, rows
 from mcdist.analysis.report.alignment import alignment_effect_rows, alignment_rows
 from mcdist.analysis.report.curvature import curvature_rows, endpoint_curvature_rows, layer_rows, ratios_of
 from mcdist.analysis.report.families import cycle_rows, family_heads, family_rows
+from mcdist.analysis.report.noise import noise_of, noise_rows
 from mcdist.analysis.report.published import published_rows
 from mcdist.analysis.report.studies import Study, studies
 from mcdist.analysis.report.sweep import SweepTables, read_sweep
 from mcdist.analysis.report.text import sentence
+from mcdist.analysis.report.trials import trials_section
 from mcdist.analysis.resampling import families
 from mcdist.errors import RequestError
 from mcdist.store import Store
@@ -74,6 +76,7 @@ def render(tables: SweepTables) -> str:
         endpoints=rows.endpoint_rows(tables),
         endpoint_metrics=[metric_name(metric) for metric in rows.ENDPOINT_METRICS],
         studies=[_study(study, number, related) for number, study in enumerate(studies(tables), 1)],
+        trials=trials_section(tables.trials),
         published=_published(tables, related),
         failures=failures[:_MOST_FAILURES],
         more_failures=max(len(failures) - _MOST_FAILURES, 0),
@@ -110,6 +113,7 @@ def _study(study: Study, number: int, related: Mapping[str, str]) -> dict[str, A
         "alignments": alignment_rows(study, related),
         "cycles": cycle_rows(study, related),
         **_measured(study, metrics, main, related),
+        "noise": _noise(study, related),
     }
 
 
@@ -129,6 +133,21 @@ def _measured(study: Study, metrics: list[str], main: str, related: Mapping[str,
         "densities": measured_figures.densities(study),
         "planes": measured_figures.planes(study),
         "more_planes": max(study.planes["plane_id"].nunique() - measured_figures.MOST_PLANES, 0),
+    }
+
+
+def _noise(study: Study, related: Mapping[str, str]) -> dict[str, Any] | None:
+    """What it shows of noisy dynamics; None where there were none."""
+    noise = noise_of(study)
+    tables = noise_rows(study, noise, related)
+    return tables and {
+        **tables,
+        "drift_panels": noise_figures.drift_panels(study, noise, related),
+        "drift_laws": noise_figures.drift_laws(study, noise, related),
+        "traces": noise_figures.traces(study, noise),
+        "times": noise_figures.relaxation_times(study, noise, related),
+        "free_energies": noise_figures.free_energies(study, noise, related),
+        "crossover_strips": noise_figures.crossover_strips(study, noise, related),
     }
 
 
