@@ -57,6 +57,7 @@ def test_counts_of_a_sweep_with_everything() -> None:
     lines without alignment, two of one alignment.
     """
     pairs, settings, tours = 3 + 2, 6, 2
+    walked = settings - 2  # all but repaired lines
     assert full().counts() == {
         "endpoint": 4,
         "align": 3 * pairs,
@@ -66,6 +67,9 @@ def test_counts_of_a_sweep_with_everything() -> None:
         "profile": settings * (pairs + tours),
         "plane": 1 + 3 + 2,  # pair 01 of the Bezier and AutoNEB settings, and two triples
         "curvature": pairs + tours + 2 * 4,  # Bezier curves; and end points with both kinds of labels
+        "twin": (2 * walked + 1) * (pairs + tours),  # two rates, whatever the batch size; and Bezier curves
+        "drift": (4 * walked + 1) * (pairs + tours),
+        "relaxation": 5 * walked * (pairs + tours),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mcdist.plan import make_plan
 from mcdist.problems.data.partition import DEFAULT_TEST
-from mcdist.spec import PairsSpec, ScheduleSpec, load_spec
+from mcdist.spec import DriftSpec, PairsSpec, RelaxationSpec, ScheduleSpec, load_spec
 from mcdist.spec.base import SpecModel
 from mcdist.spec.paths import AlignSpec, CycleSpec, NebSpec
 from mcdist.spec.tasks import TASK_SPECS
@@ -25,6 +25,8 @@ CHANGED = (
 
 VERSIONS = {
     "endpoint": 1,
+    "trunk": 1,
+    "branch": 1,
     "finetune": 1,
     "align": 1,
     "path": 1,
@@ -32,7 +34,25 @@ VERSIONS = {
     "profile": 1,
     "curvature": 1,
     "plane": 1,
+    "twin": 1,
+    "drift": 1,
+    "relaxation": 1,
+    "trial": 1,
     "pause": 1,
+}
+
+DYNAMICS: dict[str, Any] = {
+    "kinds": (),
+    "noise": "minibatch",
+    "batch_size": None,
+    "temperature": None,
+    "sampling": "shuffled",
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "replicas": None,
+    "segments": 64,
+    "samples": 1000,
+    "seed": 0,
 }
 
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -55,6 +75,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "dtype": "float32",
         "eval_batch": 1000,
         "statistics_size": None,
+        "weight_decay": 0.0,
+    },
+    "ValleySpec": {
+        "stiff": 8,
+        "stiffness": 1.0,
+        "middle": 4.0,
+        "energy": 0.0,
+        "wall": 100.0,
+        "dtype": "float64",
     },
     "ScheduleSpec": {"kind": "constant", "milestones": None, "gamma": None, "floor": None},
     "TrainSpec": {
@@ -116,7 +145,22 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "PairsSpec": {"kind": "all", "random": None, "seed": 0, "pairs": ()},
     "PlaneSpec": {"points": 21, "margin": 0.25, "through": (), "pairs": PairsSpec(kind="all"), "kinds": ()},
+    "DriftSpec": DYNAMICS | {"starts": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), "steps": (100,)},
+    "RelaxationSpec": DYNAMICS
+    | {
+        "optimizer": "sgd",
+        "nesterov": False,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "project": 15,
+        "buffers": "zero",
+        "margin": 0.05,
+        "stop": True,
+        "trace": 50,
+    },
     "EndpointTask": {},
+    "TrunkTask": {},
+    "BranchTask": {},
     "FinetuneTask": {"train": None, "neb": None, "seed": 0},
     "AlignTask": {},
     "PathTask": {},
@@ -124,6 +168,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "ProfileTask": {},
     "CurvatureTask": {"of": "path"},
     "PlaneTask": {"of": "path"},
+    "TwinTask": {},
+    "DriftTask": {},
+    "RelaxationTask": {},
+    "TrialTask": {},
     "PauseTask": {},
 }
 
@@ -169,6 +217,18 @@ def test_no_default_that_depends_on_another_field_has_changed() -> None:
     assert [(c.steps, round(c.lr, 12)) for c in long] == (
         [(1000, 0.1)] * 4 + [(2000, 0.1)] * 2 + [(1000, 0.01)] * 4 + [(1000, 0.001)] * 4
     ), f"what NebSpec.cycles long means changed; {CHANGED}"
+
+
+def test_no_default_of_dynamics_that_depends_on_the_noise_has_changed() -> None:
+    for model, most, more in ((DriftSpec, 32, {}), (RelaxationSpec, 8, {"starts": (0.5,), "time": 1.0})):
+        filled = {
+            noise: (found.batch_size, found.replicas)
+            for noise in ("minibatch", "isotropic", "none")
+            if (model, noise) != (DriftSpec, "none")
+            for found in [model.model_validate({"lr": 1.0, "noise": noise, **more})]
+        }
+        expected = {"minibatch": (16, most), "isotropic": (16, most), "none": (None, 1)}
+        assert filled == {noise: expected[noise] for noise in filled}, CHANGED
 
 
 def test_ids_of_digits() -> None:

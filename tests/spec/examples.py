@@ -64,10 +64,35 @@ measure:
   plane:
     - {points: 5, pairs: [[0, 1]], kinds: [bezier, autoneb]}
     - {points: 7, margin: 0.5, through: [[0, 1, 2], [1, 2, 3]]}
+  drift:
+    - {lr: {grid: [0.1, 0.3]}, batch_size: {grid: [2, 8]}, replicas: 48}
+    - {lr: 0.1, starts: [0.2, 0.8], steps: [10, 100], noise: isotropic, temperature: 0.0, kinds: [bezier]}
+relaxations:
+  - {lr: 0.1, time: 20, starts: 9, project: {grid: [1, 15, null]}}
+  - {lr: 0.1, time: 20, starts: [0.3], noise: none}
+  - {lr: 0.01, time: 1.5, starts: 3, optimizer: adam, betas: [0.8, 0.99], buffers: project, stop: false, margin: 0.1}
 """
-"""A sweep with everything that paths and measures can be asked for."""
+"""A sweep with everything that paths, measures and dynamics can be asked for."""
 
-SWEEP_KEYS = "endpoints, measure, name, pairs, paths, problem, resources, store, tours"
+SPAWNED = """\
+name: spawned
+problem:
+  - kind: valley
+    stiff: 4
+    energy: {grid: [0.0, -0.5]}
+  - data: digits
+    model: mlp
+    weight_decay: 0.002
+endpoints:
+  seeds: 2
+  spawn: [0, 1, 5]
+  branches: 3
+  train: {epochs: 6, lr: 0.1}
+paths: {kind: linear}
+"""
+"""Problems of several kinds, end points with common beginnings."""
+
+SWEEP_KEYS = "endpoints, measure, name, pairs, paths, problem, relaxations, resources, store, tours"
 
 
 def complaint(tmp_path: Path, text: str, *changes: str) -> str:
@@ -130,6 +155,11 @@ problems = st.fixed_dictionaries(
     optional={"dtype": st.sampled_from(["float32", "float64"]), "eval_batch": st.integers(2, 9)},
 )
 
+valleys = st.fixed_dictionaries(
+    {"kind": st.just("valley")},
+    optional={"stiff": small, "energy": st.floats(-9.0, 9.0), "middle": rates, "dtype": st.just("float32")},
+)
+
 seeds = st.one_of(st.integers(2, 6), st.lists(st.integers(0, 2**63 - 1), min_size=2, max_size=6, unique=True))
 pairs = st.one_of(
     st.sampled_from(["all", "chain", "none"]),
@@ -175,6 +205,37 @@ planes = st.one_of(
     st.just({"kinds": ["bezier", "autoneb"]}),
 )
 
+starts = st.one_of(small, st.lists(st.floats(0.2, 0.8), min_size=1, max_size=3, unique=True))
+noises = st.one_of(
+    st.fixed_dictionaries(
+        {}, optional={"batch_size": small, "sampling": st.just("independent"), "noise": st.just("minibatch")}
+    ),
+    st.fixed_dictionaries(
+        {"noise": st.just("isotropic")}, optional={"temperature": st.floats(0.0, 9.0), "batch_size": small}
+    ),
+)
+_moving = {
+    "replicas": st.integers(2, 9),
+    "momentum": fractions,
+    "samples": st.none() | st.integers(2, 9),
+    "seed": small,
+}
+drifts = st.builds(
+    lambda noise, more: noise | more,
+    noises,
+    st.fixed_dictionaries(
+        {"lr": rates}, optional={**_moving, "starts": starts, "steps": st.one_of(small, st.just([1, 5, 9]))}
+    ),
+)
+relaxations = st.builds(
+    lambda noise, more: noise | more,
+    st.one_of(noises, st.just({"noise": "none", "replicas": 1})),
+    st.fixed_dictionaries(
+        {"lr": rates, "time": rates, "starts": starts, "margin": st.just(0.01)},
+        optional={"project": small, "buffers": st.sampled_from(["keep", "zero", "project"]), "stop": st.booleans()},
+    ),
+)
+
 
 def sweeps() -> st.SearchStrategy[dict[str, Any]]:
     """Right sweeps, as plain data."""
@@ -182,7 +243,7 @@ def sweeps() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {
             "name": names,
-            "problem": problems,
+            "problem": problems | valleys,
             "endpoints": st.builds(lambda s, t: {"seeds": s, "train": t}, seeds, trainings),
         },
         optional={
@@ -191,8 +252,9 @@ def sweeps() -> st.SearchStrategy[dict[str, Any]]:
             "paths": paths,
             "measure": st.fixed_dictionaries(
                 {"profile": st.lists(st.builds(lambda n: {"points": n + 2}, small), **unique)},
-                optional={"curvature": curvatures, "plane": planes},
+                optional={"curvature": curvatures, "plane": planes, "drift": drifts},
             ),
+            "relaxations": st.lists(relaxations, **unique),
             "resources": st.fixed_dictionaries({}, optional={"pack": small, "cpus": rates, "gpus": small}),
         },
     )

@@ -13,7 +13,8 @@ from spec.examples import GOOD, SWEEP_KEYS, complaint, edited
 ENDPOINT_TRAIN = "train: {epochs: 2, lr: 0.1}"
 TRAIN_KEYS = "batch_size, betas, epochs, eps, lr, momentum, nesterov, optimizer, precision, schedule, weight_decay"
 NO_GRID = (
-    "no grid is possible here; allowed in: problem, endpoints, paths, measure.profile, measure.curvature, measure.plane"
+    "no grid is possible here; allowed in: problem, endpoints, paths, measure.profile, measure.curvature, "
+    "measure.plane, measure.drift, relaxations"
 )
 
 
@@ -28,7 +29,7 @@ CASES = {
         "data: digits",
         "data: digits\n  losss: x",
         "s.yaml:4: problem.losss: unknown key 'losss'; did you mean 'loss'? "
-        "allowed: data, dtype, eval_batch, kind, loss, model, statistics_size",
+        "allowed: data, dtype, eval_batch, kind, loss, model, statistics_size, weight_decay",
     ),
     "in data": (
         "data: digits",

@@ -114,7 +114,7 @@ TOURS = {
     "[[0, 1, x]]": ".0.2: must be an integer; got 'x'",
     "all": ": must be a list; got 'all'",
     "{grid: [[[0, 1, 2]]]}": ": no grid is possible here; allowed in: problem, endpoints, paths, measure.profile, "
-    "measure.curvature, measure.plane",
+    "measure.curvature, measure.plane, measure.drift, relaxations",
 }
 PATH = {
     "objective: arclen": "objective: must be 'uniform' or 'arclength'; got 'arclen' (did you mean 'arclength'?)",
@@ -156,7 +156,8 @@ def test_measure(tmp_path: Path, section: str, text: str, said: str) -> None:
 
 def test_no_such_measure(tmp_path: Path) -> None:
     assert complaint(tmp_path, edited("profile:", "profil:")) == (
-        "s.yaml:14: measure.profil: unknown key 'profil'; did you mean 'profile'? allowed: curvature, plane, profile"
+        "s.yaml:14: measure.profil: unknown key 'profil'; did you mean 'profile'? "
+        "allowed: curvature, drift, plane, profile"
     )
 
 

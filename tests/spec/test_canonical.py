@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from mcdist.spec import DataSpec, ModelSpec, PairsSpec, PathSpec, ProblemSpec, ScheduleSpec, TrainSpec, canonical
+from mcdist.spec import (
+    DataSpec,
+    DriftSpec,
+    ModelSpec,
+    PairsSpec,
+    PathSpec,
+    ProblemSpec,
+    RelaxationSpec,
+    ScheduleSpec,
+    TrainSpec,
+    ValleySpec,
+    canonical,
+)
 from mcdist.spec.base import PLACE, SCALAR, Int, SpecModel
 from mcdist.spec.measures import CurvatureSpec, PlaneSpec
 from mcdist.spec.paths import AlignSpec, CycleSpec, NebSpec
@@ -20,6 +32,8 @@ SGD: dict[str, Any] = {"epochs": 2, "lr": 1.0}
 SHA = "0f" * 32
 GROUPS: dict[str, Any] = {"groups": {"a": [["0.weight", 0], ["2.weight", 1]]}}
 GROUPS_AS_TUPLES: dict[str, Any] = {"groups": {"a": (("0.weight", 0), ("2.weight", 1))}}
+RUN: dict[str, Any] = {"lr": 0.1, "time": 5.0, "starts": 3}
+DIGITS: dict[str, Any] = {"data": "digits", "model": "mlp"}
 CYCLE = CycleSpec(steps=5, lr=0.1)
 
 
@@ -63,10 +77,22 @@ def test_shape_leaves_out_scalars_too() -> None:
         (PlaneSpec(), PlaneSpec(through=((0, 1, 2),))),
         (PlaneSpec(), PlaneSpec(kinds=("bezier",), pairs=PairsSpec(kind="chain"))),
         (DataSpec(name="npz:a", digest=SHA), DataSpec(name="npz:b", digest=SHA, root="x")),
+        (DriftSpec(lr=1.0), DriftSpec(lr=1, batch_size=16, replicas=32, steps=(100,), kinds=("bezier",))),
+        (DriftSpec(lr=1.0, starts=3), DriftSpec(lr=1.0, starts=(0.25, 0.5, 0.75))),
+        (DriftSpec(lr=1.0, steps=5), DriftSpec(lr=1.0, steps=(5,))),
+        (RelaxationSpec(**RUN), RelaxationSpec(**RUN, replicas=8, project=15, kinds=("linear",))),
+        (ValleySpec(kind="valley"), ValleySpec(kind="valley", energy=-0.0, stiff=8)),
+        (ProblemSpec(**DIGITS), ProblemSpec(**DIGITS, kind="classification", weight_decay=0.0)),
     ],
 )
 def test_the_same_in_other_words_is_the_same(one: SpecModel, two: SpecModel) -> None:
     assert same(one, two)
+
+
+def test_problems_of_different_kinds_say_so() -> None:
+    """The kind is left out of the usual one alone."""
+    assert canonical(ValleySpec(kind="valley", stiff=4)) == {"kind": "valley", "stiff": 4}
+    assert "kind" not in canonical(ProblemSpec(**DIGITS))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +116,15 @@ def test_the_same_in_other_words_is_the_same(one: SpecModel, two: SpecModel) -> 
         (CurvatureSpec(measures=("top_k", "log_det")), CurvatureSpec(measures=("log_det", "top_k"))),
         (CurvatureSpec(), CurvatureSpec(samples=None)),
         (PlaneSpec(), PlaneSpec(margin=0.5)),
+        (DriftSpec(lr=1.0), DriftSpec(lr=1.0, noise="isotropic")),
+        (DriftSpec(lr=1.0, noise="isotropic"), DriftSpec(lr=1.0, noise="isotropic", temperature=0.0)),
+        (DriftSpec(lr=1.0), DriftSpec(lr=1.0, samples=None)),
+        (DriftSpec(lr=1.0), DriftSpec(lr=1.0, sampling="independent")),
+        (RelaxationSpec(**RUN), RelaxationSpec(**RUN, project=None)),
+        (RelaxationSpec(**RUN), RelaxationSpec(**RUN, noise="none")),
+        (RelaxationSpec(**RUN), RelaxationSpec(**RUN, stop=False)),
+        (ValleySpec(kind="valley"), ValleySpec(kind="valley", energy=-0.1)),
+        (ProblemSpec(**DIGITS), ProblemSpec(**DIGITS, weight_decay=0.002)),
     ],
 )
 def test_what_differs_differs(one: SpecModel, two: SpecModel) -> None:

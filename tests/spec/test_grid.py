@@ -63,6 +63,8 @@ def test_every_axis_of_a_sweep_takes_grids() -> None:
         "measure.profile.points={grid: [5, 7]}",
         "measure.curvature={samples: {grid: [10, null]}, measures: {grid: [[lambda_max], [top_k]]}}",
         "measure.plane={grid: [{points: 5}, {margin: {grid: [0.0, 0.5]}}]}",
+        "measure.drift={lr: {grid: [0.1, 0.2]}, noise: isotropic, temperature: {grid: [0.0, 0.01]}}",
+        "relaxations=[{lr: 0.1, time: 5, starts: {grid: [1, [0.3]]}, project: {grid: [1, null]}}]",
     ]
     spec = load_spec(yaml.safe_load(GOOD), changes)
     assert [problem.model.args for problem in spec.problem] == [{}, {"hidden": [8]}, {"hidden": [16]}]
@@ -76,6 +78,13 @@ def test_every_axis_of_a_sweep_takes_grids() -> None:
         (None, "top_k"),
     ]
     assert [(p.points, p.margin) for p in spec.measure.plane] == [(5, 0.25), (21, 0.0), (21, 0.5)]
+    assert [(d.lr, d.temperature) for d in spec.measure.drift] == [(0.1, 0.0), (0.1, 0.01), (0.2, 0.0), (0.2, 0.01)]
+    assert [(r.starts, r.project) for r in spec.relaxations] == [
+        ((0.5,), 1),
+        ((0.5,), None),
+        ((0.3,), 1),
+        ((0.3,), None),
+    ]
 
 
 def test_alignments_and_bands_take_grids() -> None:

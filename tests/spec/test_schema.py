@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from mcdist.errors import RequestError
 from mcdist.spec import dump_spec, json_schema, load_spec
 from mcdist.spec.yaml_source import parse_yaml
-from spec.examples import FULL, GOOD, sweeps
+from spec.examples import FULL, GOOD, SPAWNED, sweeps
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -29,9 +29,10 @@ def edited(old: str, new: str) -> str:
     return GOOD.replace(old, new)
 
 
-def test_a_sweep_with_everything_is_taken_as_written_and_as_resolved() -> None:
-    assert takes(FULL)
-    assert takes(dump_spec(load_spec(yaml.safe_load(FULL))))
+@pytest.mark.parametrize("text", [FULL, SPAWNED])
+def test_a_sweep_with_everything_is_taken_as_written_and_as_resolved(text: str) -> None:
+    assert takes(text)
+    assert takes(dump_spec(load_spec(yaml.safe_load(text))))
 
 
 def test_it_is_a_schema_that_says_its_draft() -> None:
@@ -130,8 +131,23 @@ SECTIONS = {
         "plane: {pairs: [[0, 1]], kinds: [bezier]}",
         "plane: {pairs: {random: 2}}",
         "plane: {through: [[0, 1, 2]], margin: {grid: [0.1, 0.2]}}",
+        "drift: {lr: 0.1}",
+        "drift: {lr: {grid: [0.1, 0.2]}, starts: 9, steps: 50, batch_size: {grid: [2, 8]}}",
+        "drift: {grid: [{lr: 0.1, starts: [0.5]}, {lr: 0.1, steps: [1, 10]}]}",
+        "drift: [{lr: 0.1, noise: isotropic, temperature: {grid: [0.0, 1]}, samples: null}]",
     ],
-    "": ["tours: [[0, 1, 2], [3, 1, 0, 2]]"],
+    "endpoints": ["spawn: [0, 1]", "spawn: []", "spawn: [1]\nbranches: 3"],
+    "problem": ["weight_decay: 0.002", "weight_decay: {grid: [0.0, 0.002]}"],
+    "": [
+        "tours: [[0, 1, 2], [3, 1, 0, 2]]",
+        "relaxations: {lr: 0.1, time: 5, starts: 9}",
+        "relaxations: {lr: 0.1, time: 5, starts: [0.3, {grid: [0.5, 0.6]}], project: null}",
+        "relaxations: {grid: [{lr: 0.1, time: 5, starts: 9}, {lr: 0.1, time: 5, starts: 9, noise: none}]}",
+        "relaxations: [{lr: 0.1, time: 5, starts: 9, project: {grid: [1, 15]}, buffers: {grid: [keep, zero]}}]",
+        "problem: {kind: valley}",
+        "problem: {kind: valley, stiff: {grid: [1, 8]}, energy: {grid: [0.0, -1]}}",
+        "problem: [{kind: valley}, {data: digits, model: mlp}, {kind: classification, data: mnist, model: mlp}]",
+    ],
 }
 
 BAD_SECTIONS = {
@@ -170,8 +186,40 @@ BAD_SECTIONS = {
         "plane: {through: [[0, 1]]}",
         "plane: {through: [0, 1, 2]}",
         "plane: {pairs: al}",
+        "drift: {}",
+        "drift: {lr: 0}",
+        "drift: {lr: 0.1, starts: 0}",
+        "drift: {lr: 0.1, starts: []}",
+        "drift: {lr: 0.1, steps: []}",
+        "drift: {lr: 0.1, steps: 0}",
+        "drift: {lr: 0.1, noise: gaussian}",
+        "drift: {lr: 0.1, batch_size: 0}",
+        "drift: {lr: 0.1, noise: isotropic, temperature: -1}",
+        "drift: {lr: 0.1, samples: 1}",
+        "drift: {lr: 0.1, step: 5}",
     ],
-    "": ["tours: [[0, 1]]", "tours: [0, 1, 2]", "tours: all", "tours: {grid: [[[0, 1, 2]]]}"],
+    "endpoints": ["spawn: 3", "spawn: [0.5]", "spawn: [1]\nbranches: 1"],
+    "problem": ["weight_decay: -1"],
+    "": [
+        "relaxations: {lr: 0.1, time: 5}",
+        "relaxations: {lr: 0.1, starts: 9}",
+        "relaxations: {lr: 0.1, time: 0, starts: 9}",
+        "relaxations: {lr: 0.1, time: 5, starts: 9, project: 0}",
+        "relaxations: {lr: 0.1, time: 5, starts: 9, margin: 0.5}",
+        "relaxations: {lr: 0.1, time: 5, starts: 9, optimizer: sdg}",
+        "relaxations: {lr: 0.1, time: 5, starts: 9, betas: [0.9]}",
+        "relaxations: {lr: 0.1, time: 5, starts: 9, projct: 5}",
+        "problem: {kind: vally}",
+        "problem: {kind: valley, stiff: 0}",
+        "problem: {kind: valley, wall: 0}",
+        "problem: {kind: valley, data: digits}",
+        "problem: {kind: valley, stiffnes: 2}",
+        "problem: {stiff: 4}",
+        "tours: [[0, 1]]",
+        "tours: [0, 1, 2]",
+        "tours: all",
+        "tours: {grid: [[[0, 1, 2]]]}",
+    ],
 }
 
 
