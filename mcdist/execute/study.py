@@ -53,20 +53,19 @@ def run_study(
         records = {name: parse_yaml(store.sweep_spec(name), name).data for name in store.sweeps()}
         prepared = _prepared(study, store, records)
         paths = _paths(study, prepared.spec, store)
-    store.check_writable()
-    log = StudyLog(study, Work(prepared.spec, tuple(paths)), store, _kept(study, records), out)
-    log.write()
+    work = Work(prepared.spec, tuple(paths))
+    log = StudyLog(study, work, store, _kept(study, records), out)
     log.say(
         f"{log.done()} of {log.total} trials done, on {len(paths)} paths of sweep {study.sweep}; results in {store.uri}"
     )
     with Signals() as signals:
         try:
             if executor == "serial":
-                _serial(log, Work(prepared.spec, tuple(paths)), store, prepared.datasets)
+                _serial(log, work, store, prepared.datasets)
             else:
                 from mcdist.execute.study_tune import tune_trials  # Ray takes seconds to import
 
-                tune_trials(log, Work(prepared.spec, tuple(paths)), store, prepared.datasets, study, address, signals)
+                tune_trials(log, work, store, prepared.datasets, study, address, signals)
             return log.summary()
         except BaseException:
             if signals.number is None:
@@ -78,6 +77,7 @@ def _serial(log: StudyLog, work: Work, store: Store, datasets: Mapping[str, Data
     """Every trial here, one after the other."""
     workers = SerialExecutor(work.spec.resources, datasets)
     try:
+        log.open()
         workers.start(store.uri, 1)
         while (trial := log.begin()) is not None:
             began = time.monotonic()

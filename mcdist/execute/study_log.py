@@ -45,7 +45,8 @@ class Begun:
 
 
 class StudyLog:
-    """Says which trial is to be done next, and is told how it ended. The store holds all of it at any moment.
+    """Says which trial is to be done next, and is told how it ended. Once it is open, the store holds all of it at any
+    moment; before, nothing is written or said.
 
     kept: settings that an earlier run of the study began, in order. Of these, trials that are complete in the store
     are done; the others come first.
@@ -53,7 +54,7 @@ class StudyLog:
 
     def __init__(self, study: StudySpec, work: Work, store: Store, kept: Sequence[Setting], out: TextIO) -> None:
         self._study, self._work, self._store, self._out = study, work, store, out
-        self._said: set[str] = set()
+        self._open, self._held = False, list[str]()
         self.trials = [self._begun(number, setting) for number, setting in enumerate(kept, 1)]
         found = found_in(store, [trial.id for trial in self.trials])
         for trial in self.trials:
@@ -66,8 +67,19 @@ class StudyLog:
         relaxation = self._study.at(setting)
         return Begun(number, setting, relaxation, list(self._work.plan(relaxation).tasks))
 
-    def write(self) -> None:
+    def open(self) -> None:
+        """From here on trials are recorded as they are begun; StoreError where nothing can be written."""
+        self._store.check_writable()
+        self._open = True
+        self._write()
+        held, self._held = self._held, []
+        for line in held:
+            self.say(line)
+
+    def _write(self) -> None:
         """Record the study in the store, with the trials that were begun and the tasks that these ask for."""
+        if not self._open:
+            return
         text = dump_study(self._study, [trial.setting for trial in self.trials], _NOTES)
         tasks = dict.fromkeys(i for trial in self.trials for i in trial.tasks)
         self._store.write_sweep(self._study.name, text, list(tasks))
@@ -93,8 +105,14 @@ class StudyLog:
             return None
         trial = self._begun(len(self.trials) + 1, setting)
         self.trials.append(trial)
-        self.write()
+        self._write()
         return trial
+
+    def again(self, number: int) -> None:
+        """A trial did not come to its end, and is to be begun again next."""
+        trial = self.trials[number - 1]
+        trial.state = "waiting"
+        self._waiting.appendleft(trial)
 
     def end(self, number: int, outcome: Outcome, seconds: float | None) -> None:
         """A trial ended; seconds: that it took, None where nothing had to be done."""
@@ -116,10 +134,11 @@ class StudyLog:
         return f"{found.runs} runs, {found.arrived} arrived · {time}{told}"
 
     def say(self, line: str) -> None:
-        """One line that stays; the same one is said once."""
-        if line not in self._said:
-            self._said.add(line)
+        """One line that stays."""
+        if self._open:
             print(f"{self._study.name}: {line}", file=self._out, flush=True)
+        else:
+            self._held.append(line)
 
     def steepness(self) -> list[float]:
         """How steeply the time depends on the noise level at each trial, from all complete ones; NaN for others."""

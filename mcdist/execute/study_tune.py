@@ -6,6 +6,7 @@ import logging
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +25,11 @@ from mcdist.execute.study_log import Begun, StudyLog
 from mcdist.execute.study_trial import Outcome, Work, do_trial
 from mcdist.problems.data import Dataset
 from mcdist.spec.dynamics import RelaxationSpec
+from mcdist.spec.sections import ResourcesSpec
 from mcdist.spec.study import StudySpec
 from mcdist.store import Store, open_store
 
-__all__ = ["tune_trials"]
+__all__ = ["Next", "tune_trials"]
 
 _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
@@ -46,6 +48,7 @@ class _Given:
     work: Work
     store: str
     datasets: Mapping[str, Dataset]
+    resources: ResourcesSpec
 
 
 class _Trials(tune.Trainable):
@@ -55,7 +58,7 @@ class _Trials(tune.Trainable):
         """Once, before the first trial."""
         keep_freed_memory()
         self._given = given
-        self._executor = SerialExecutor(given.work.spec.resources, given.datasets)
+        self._executor = SerialExecutor(given.resources, given.datasets)
         self._executor.start(given.store, 1)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -73,31 +76,42 @@ class _Trials(tune.Trainable):
         return {"outcome": outcome, "done": True}
 
 
-class _Next(Searcher):
+class Next(Searcher):
     """Gives Tune the trials of a study's log, and tells the log how they ended. What it knows is in the store: of
     Tune's own records nothing is read again.
+
+    retries: how often a trial whose process was lost, at work or while it started, is begun again.
     """
 
     def __init__(self, log: StudyLog, first: Begun, retries: int) -> None:
         super().__init__()
         self._log, self._first, self._retries = log, [first], retries
         self._running: dict[str, tuple[Begun, float]] = {}
+        self._losses: Counter[int] = Counter()
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial."""
+        """The next trial; None for now where those that run may yet have to be begun again."""
         trial = self._first.pop() if self._first else self._log.begin()
         if trial is None:
-            return Searcher.FINISHED
+            return None if self._running else Searcher.FINISHED
         self._running[trial_id] = trial, time.monotonic()
         return {"relaxation": trial.relaxation.model_dump_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Note how a trial ended."""
+        """Note how a trial ended; of an error, which comes without a reason, `lost` is told."""
+        if not error and result is not None and "outcome" in result:
+            trial, began = self._running.pop(trial_id)
+            self._log.end(trial.number, result["outcome"], time.monotonic() - began)
+
+    def lost(self, trial_id: str, why: str) -> None:
+        """The process of a trial is gone: begin it again, unless that happened too often."""
         trial, began = self._running.pop(trial_id)
-        outcome = None if result is None or error else result.get("outcome")
-        if outcome is None:
-            outcome = Outcome(None, error=f"its process was lost {self._retries + 1} times")
-        self._log.end(trial.number, outcome, time.monotonic() - began)
+        self._losses[trial.number] += 1
+        if self._losses[trial.number] <= self._retries:
+            self._log.again(trial.number)
+            return
+        error = f"its process was lost {self._losses[trial.number]} times; the last time: {why}"
+        self._log.end(trial.number, Outcome(None, error=error), time.monotonic() - began)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: see the class."""
@@ -114,10 +128,17 @@ class _Interrupt(Exception):
 
 
 class _Watch(tune.Callback):
-    """Ends Tune's loop once a signal came: trials are killed first, so that none is waited for."""
+    """Passes on which processes were lost. Ends Tune's loop once a signal came: trials are killed first, so that none
+    is waited for.
+    """
 
-    def __init__(self, signals: Signals) -> None:
-        self._signals = signals
+    def __init__(self, trials: Next, signals: Signals) -> None:
+        self._trials, self._signals = trials, signals
+
+    def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+        """See the class."""
+        error = trial.get_pickled_error() or trial.get_error()
+        self._trials.lost(trial.trial_id, str(error).strip().splitlines()[-1])
 
     def on_step_begin(self, iteration: int, trials: Sequence[Any], **info: Any) -> None:
         """See the class; called many times a second."""
@@ -147,6 +168,7 @@ def tune_trials(
     """
     first = log.begin()
     if first is None:
+        log.open()
         return
     owns_ray = connect(address)
     try:
@@ -156,32 +178,28 @@ def tune_trials(
         resources = study.resources
         gpus = gpus_per_worker(resources)
         check_feasible(resources.cpus, gpus)
-        given = _Given(work, store.uri, datasets)
-        trainable = tune.with_resources(
-            tune.with_parameters(_Trials, given=given),
-            {"cpu": resources.cpus, "gpu": gpus} if gpus else {"cpu": resources.cpus},
-        )
+        log.open()
+        given = _Given(work, store.uri, datasets, resources.model_copy(update={"gpus": gpus}))
+        trials = Next(log, first, resources.retries)
         at_once = min(study.search.concurrent or log.total, max(1, room(resources, gpus)))
         with tempfile.TemporaryDirectory(prefix="mcdist-tune-") as folder, environment(_QUIET), _silence():
             signals.only_note()
-            tuner = tune.Tuner(
-                trainable,
+            tune.Tuner(
+                tune.with_resources(
+                    tune.with_parameters(_Trials, given=given),
+                    {"cpu": resources.cpus} | ({"gpu": gpus} if gpus else {}),
+                ),
                 tune_config=tune.TuneConfig(
-                    search_alg=_Next(log, first, resources.retries),
-                    num_samples=-1,
-                    max_concurrent_trials=at_once,
-                    reuse_actors=True,
+                    search_alg=trials, num_samples=-1, max_concurrent_trials=at_once, reuse_actors=True
                 ),
                 run_config=tune.RunConfig(
                     name=study.name,
                     storage_path=folder,
                     verbose=0,
-                    callbacks=[_Watch(signals)],
-                    failure_config=tune.FailureConfig(max_failures=resources.retries),
+                    callbacks=[_Watch(trials, signals)],
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
-            )
-            tuner.fit()
+            ).fit()
     finally:
         signals.ignore()  # a second Ctrl-C must not break off the stopping
         if owns_ray:
