@@ -41,12 +41,10 @@ def check_walk(how: DynamicsSpec, facts: Facts) -> None:
         if how.batch_size is not None and how.batch_size > facts.train:
             raise RequestError(f"batch_size: {how.batch_size} is more than the {facts.train} training examples")
         check_samples(how.samples, facts)  # for the temperature
-    why = facts.lacks.get("noise-free gradient")
-    if why is not None:
-        if isinstance(how, DriftSpec):
-            raise RequestError(f"the noise-free twin {why}")
-        if how.noise != "minibatch":
-            raise RequestError(f"noise: {how.noise} {why}; allowed: minibatch")
+    exact = isinstance(how, DriftSpec) or how.noise != "minibatch"
+    if exact and (why := facts.noisy()) is not None:
+        what = "the noise-free twin of a drift" if isinstance(how, DriftSpec) else f"noise: {how.noise}"
+        raise RequestError(f"{what} follows the gradient of all training examples, without any noise; {why}")
 
 
 def _check_paths(how: DynamicsSpec, paths: Sequence[PathSpec]) -> None:

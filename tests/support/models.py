@@ -74,5 +74,12 @@ class Reordered(nn.Module):
         return out
 
 
+class Forgetful(Mine):
+    """Half of its outputs are dropped at random in training."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(x), 0.5, self.training)
+
+
 def not_a_module(input_shape: tuple[int, ...], n_classes: int) -> Tensor:
     return torch.zeros(n_classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ def _prepare(
     with at(f"{where}.model"):
         module = _module(resolved, dataset)
     with at(where):
-        facts = _facts(resolved, dataset, module, moves=bool(sweep.measure.drift or sweep.relaxations))
+        facts = _facts(resolved, dataset, module)
         check_symmetry(sweep.paths, partial(_built, resolved, dataset), _two(resolved, dataset), len(dataset.train))
     return resolved, facts
 
@@ -76,8 +76,7 @@ def _built(problem: ProblemSpec, data: Dataset) -> nn.Module:
     return build_model(problem.model.name, problem.model.args, data.input_shape, data.n_classes)
 
 
-def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module, *, moves: bool) -> Facts:
-    """moves: whether noisy dynamics are asked for, so that what depends on the forward must be known."""
+def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module) -> Facts:
     resolve_loss(problem.loss, data.n_classes)
     if problem.statistics_size is not None and problem.statistics_size > len(data.train):
         raise RequestError(
@@ -86,8 +85,6 @@ def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module, *, moves: boo
     lacks: dict[Need, str] = {}
     if problem.loss != "cross_entropy":
         lacks["likelihood"] = f"is of cross_entropy alone: {problem.loss} is no likelihood, and has no Fisher matrix"
-    if moves and (why := _why_noisy(problem, data)):
-        lacks["noise-free gradient"] = f"follows the gradient of all training examples, without noise; {why}"
     return Facts(
         n_params=sum(p.numel() for p in module.parameters() if p.requires_grad),
         train=len(data.train),
@@ -95,11 +92,12 @@ def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module, *, moves: boo
         convolutional=convolutional(module),
         note=f"{data.name}: {data.note}",
         lacks=lacks,
+        noisy=cache(partial(_why_noisy, problem, data)),
     )
 
 
 def _why_noisy(problem: ProblemSpec, data: Dataset) -> str | None:
-    """Why no gradient of all examples is without noise and of the objective that minibatches follow."""
+    """See `Facts`: other examples at each step make another objective, random numbers in the model make noise."""
     if problem.data.augment != "none":
         return f"data.augment: {problem.data.augment} makes other examples at each step, and so another objective"
     stacked = StackedModule(_built(problem, data), torch.device("cpu"), DTYPES[problem.dtype])

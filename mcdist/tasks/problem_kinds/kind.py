@@ -20,7 +20,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 Datasets = Callable[[str], Dataset]
 """The data set of a key."""
 
-Need = Literal["examples", "noise-free gradient", "outputs", "likelihood", "symmetry"]
+Need = Literal["examples", "outputs", "likelihood", "symmetry"]
 """What measures, dynamics and paths may need of a problem."""
 
 
@@ -30,7 +30,9 @@ class Facts:
 
     n_params: parameters. train: training examples, evaluated: examples in all its splits; 1 where the loss is a
     function of the weights alone. convolutional: whether it has convolutions. note: its data in words. lacks: what it
-    does not have, and why, as the end of a sentence that begins with what needs it ("fisher_trace is of ...").
+    does not have, and why, as the end of a sentence that begins with what needs it ("fisher_trace is of ..."). noisy:
+    why none of its gradients is without noise and of the objective that minibatches follow, if so; found out when it is
+    asked, since a model may have to be built for it.
     """
 
     n_params: int
@@ -39,6 +41,7 @@ class Facts:
     convolutional: bool
     note: str
     lacks: Mapping[Need, str] = field(default_factory=dict)
+    noisy: Callable[[], str | None] = lambda: None
 
 
 class Prepare(Protocol):
