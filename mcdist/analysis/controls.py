@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mcdist.analysis.pairs import check_columns, groups
+from mcdist.analysis.shares import share_summary
 from mcdist.analysis.summaries import COUNTS, pair_summary
 
 __all__ = ["CONTROLS", "relaxation_controls", "relaxation_pairs"]
+
+Floats = NDArray[np.float64]
 
 CONTROLS = ("none", "isotropic")
 """The noise of the controls: none (full batches), and isotropic (of the minibatches' measured trace)."""
@@ -47,19 +51,18 @@ def relaxation_pairs(runs: pd.DataFrame, traces: pd.DataFrame | None = None) -> 
         "none": runs[runs["noise"] == "none"],
         "isotropic": runs[(runs["noise"] == "isotropic") & runs["temperature"].isna()],
     }
-    held = {name: dict(list(rows.groupby(list(_START)))) for name, rows in pool.items()}
+    held = {name: dict(groups(rows, _keys(name))) for name, rows in pool.items()}
+    same = {name: dict(groups(rows, [*_keys(name), "lr"])) for name, rows in pool.items()}
     records = []
     for key, rows in groups(noisy, [*_START, *_SETTINGS, *_NOISE]):
         setting = dict(zip([*_START, *_SETTINGS, *_NOISE], key, strict=True))
         for name in CONTROLS:
-            mine = held[name].get((setting["path_id"], setting["s0"]))
-            if mine is None:
-                continue
-            control, same = _matching(mine, setting, name)
-            if len(control):
-                records.append(
-                    _about(rows) | setting | {"control": name, "same_lr": same} | _both(rows, control, looks)
-                )
+            wanted = tuple(setting[column] for column in _keys(name))
+            at_lr = (*wanted, setting["lr"]) in same[name]
+            control = same[name][(*wanted, setting["lr"])] if at_lr else held[name].get(wanted)
+            if control is not None:
+                what = _about(rows) | setting | {"control": name, "same_lr": at_lr}
+                records.append(what | _both(rows, control, looks))
     columns = ["problem", "kind", "aligned", "endpoint_a", "endpoint_b", "via", "path", *_START, *_SETTINGS, *_NOISE]
     return pd.DataFrame(records, columns=[*columns, "control", "same_lr", *_COMPARED])
 
@@ -75,28 +78,30 @@ def _about(rows: pd.DataFrame) -> dict[str, Any]:
     return {name: rows[name].iloc[0] if name in rows.columns else None for name in names}
 
 
-def _matching(rows: pd.DataFrame, setting: dict[str, Any], control: str) -> tuple[pd.DataFrame, bool]:
-    """The control runs of one start that belong to a setting, and whether they have its lr."""
-    wanted = [c for c in _SETTINGS if c != "lr"] + (["batch_size"] if control == "isotropic" else [])
-    for column in wanted:
-        value = setting[column]
-        rows = rows[rows[column].isna() if value is None or pd.isna(value) else rows[column] == value]
-    same = rows[rows["lr"] == setting["lr"]]
-    return (same, True) if len(same) else (rows, False)
+def _keys(control: str) -> list[str]:
+    """What a control has in common with the runs that it is for, but for lr."""
+    return [*_START, *(c for c in _SETTINGS if c != "lr"), *(["batch_size"] if control == "isotropic" else [])]
 
 
-def _looks(runs: pd.DataFrame, traces: pd.DataFrame | None) -> dict[tuple[Any, ...], pd.DataFrame]:
-    """Of every run where it was at its looks, by effective time; keyed by task, path, start and replica."""
+Looks = dict[tuple[Any, ...], tuple[Floats, Floats]]
+
+
+def _looks(runs: pd.DataFrame, traces: pd.DataFrame | None) -> Looks:
+    """Of every run effective times and places of its looks; keyed by task, path, start and replica."""
     if traces is None or traces.empty:
         return {}
     keys = ["task_id", *_START, "replica"]
     if not set(keys) <= set(traces.columns) or not set(keys) <= set(runs.columns):
         return {}
     mine = traces[traces["task_id"].isin(runs["task_id"])].sort_values("t_eff", kind="stable")
-    return dict(list(mine[[*keys, "t_eff", "s"]].groupby(keys)))
+    t, s = (mine[c].to_numpy(dtype=np.float64) for c in ("t_eff", "s"))
+    found: Looks = {}
+    for key, at in mine.groupby(keys).indices.items():
+        found[key] = t[at], s[at]  # type: ignore[index]
+    return found
 
 
-def _both(rows: pd.DataFrame, control: pd.DataFrame, looks: Mapping[tuple[Any, ...], pd.DataFrame]) -> dict[str, Any]:
+def _both(rows: pd.DataFrame, control: pd.DataFrame, looks: Looks) -> dict[str, Any]:
     time = float(min(rows["time_limit"].astype(float).min(), control["time_limit"].astype(float).min()))
     here, there = (_by(part, time, looks) for part in (rows, control))
     found: dict[str, Any] = {"time": time, "runs": len(rows), "control_runs": len(control)}
@@ -105,7 +110,7 @@ def _both(rows: pd.DataFrame, control: pd.DataFrame, looks: Mapping[tuple[Any, .
     return found
 
 
-def _by(rows: pd.DataFrame, time: float, looks: Mapping[tuple[Any, ...], pd.DataFrame]) -> dict[str, float]:
+def _by(rows: pd.DataFrame, time: float, looks: Looks) -> dict[str, float]:
     """The share arrived and the mean outward movement of these runs by an effective time."""
     late = time * (1 + 1e-9)
     arrived = rows["arrived"].astype(bool) & (rows["time"].astype(float) <= late)
@@ -117,12 +122,12 @@ def _by(rows: pd.DataFrame, time: float, looks: Mapping[tuple[Any, ...], pd.Data
     return {"arrived": float(arrived.mean()), "drift": float(moved.mean())}
 
 
-def _place(looks: pd.DataFrame | None, time: float, last: float) -> float:
+def _place(looks: tuple[Floats, Floats] | None, time: float, last: float) -> float:
     """Where a run was at a time: at the last look until then; where it stopped before, there."""
     if looks is None:
         return last
-    until = looks["t_eff"].to_numpy(dtype=float) <= time * (1 + 1e-9)
-    return float(looks["s"].to_numpy(dtype=float)[until][-1]) if until.any() else np.nan
+    count = int(np.searchsorted(looks[0], time * (1 + 1e-9), side="right"))
+    return float(looks[1][count - 1]) if count else np.nan
 
 
 def relaxation_controls(
@@ -134,8 +139,9 @@ def relaxation_controls(
 ) -> pd.DataFrame:
     """Means over pairs of what `relaxation_pairs` gives, with intervals that resample end points: columns `by`, the
     counts of `pair_summary`, and `arrived`, `control_arrived`, `arrived_difference`, `drift`, `control_drift`,
-    `drift_difference`, each with `.._low`, `.._high`; `time`: the mean; `same_lr`: whether all controls had the lr;
-    `reason`. The differences are paired: both runs start from the same points of the same paths.
+    `drift_difference`, each with `.._low`, `.._high`; `sooner`, likewise: the share of the starts from which more of
+    the minibatch runs arrived than of the controls, of those where one of both did; `time`: the mean; `same_lr`:
+    whether all controls had the lr; `reason`. Everything is paired: both start from the same points of the same paths.
     """
     check_columns(pairs, [*by, *_COMPARED], "relaxation pairs")
     table = pd.DataFrame()
@@ -147,6 +153,11 @@ def relaxation_controls(
             table[f"{name}{end}"] = part[column]
         if name.endswith("drift_difference"):
             table["reason"] = part["reason"]
+    ahead = pairs["arrived_difference"].astype(float)
+    sooner = pairs.assign(sooner=(ahead > 0).astype("boolean").where(ahead != 0))
+    share = share_summary(sooner, "relaxation pairs", by, "sooner", level=level, families=families)
+    for column, end in (("estimate", ""), ("low", "_low"), ("high", "_high")):
+        table[f"sooner{end}"] = share[column]
     parts = [rows for _, rows in groups(pairs, by)]
     table["time"] = [float(rows["time"].mean()) for rows in parts]
     table["same_lr"] = [bool(rows["same_lr"].all()) for rows in parts]

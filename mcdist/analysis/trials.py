@@ -37,9 +37,9 @@ def trial_times(trials: pd.DataFrame) -> pd.DataFrame:
 def steepness(trials: pd.DataFrame) -> pd.Series:
     """|d log time / d log t_nominal| at every trial, by local linear regression: index as `trials`.
 
-    Weights are exp(-(x - x_i)^2 / (2 h^2)), x = log T and h a quarter of its extent. A trial in which nothing arrived
-    counts with its lower bound. Finite from two trials on; 0 for a single temperature; NaN for a trial without T > 0
-    or without a time.
+    Weights are exp(-(x - x_i)^2 / (2 h_i^2)), x = log T and h_i a quarter of its extent, or the distance of the next
+    other temperature where that is more. A trial in which nothing arrived counts with its lower bound. Finite from two
+    trials on; 0 for a single temperature; NaN for a trial without T > 0 or without a time.
     """
     rows = trial_times(trials)
     rows = rows[rows["t_nominal"].astype(float) > 0]
@@ -51,8 +51,10 @@ def steepness(trials: pd.DataFrame) -> pd.Series:
 def _slopes(x: Floats, y: Floats) -> Floats:
     if len(x) < 2:
         return np.zeros(len(x))
-    width = max(_WIDTH * float(np.ptp(x)), _NARROWEST)
-    w = np.exp(-0.5 * ((x[None, :] - x[:, None]) / width) ** 2)
+    apart = np.abs(x[None, :] - x[:, None])
+    nearest = np.where(apart > 0, apart, np.inf).min(axis=1)
+    width = np.maximum(np.where(np.isfinite(nearest), nearest, 0.0), max(_WIDTH * float(np.ptp(x)), _NARROWEST))
+    w = np.exp(-0.5 * (apart / width[:, None]) ** 2)
     w /= w.sum(axis=1, keepdims=True)
     mean_x, mean_y = w @ x, w @ y
     away = x[None, :] - mean_x[:, None]

@@ -143,8 +143,8 @@ def stiffness_rows(
         values = np.array(modes) * f
         counted = values[values > floor]
         log = {"measure": "log_det", "value": float(np.log(counted).sum()), "floor": floor, "rank": len(counted)}
-        for row in (log | {"truncated": False}, {"measure": "hessian_trace", "value": float(values.sum())}):
-            rows.append(about | {"t": s, "s": s} | row | columns)
+        both = (log | {"truncated": False}, {"measure": "hessian_trace", "value": float(values.sum())})
+        rows += [about | {"t": s, "s": s} | row | columns for row in both]
     return rows
 
 

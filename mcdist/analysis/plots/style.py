@@ -81,7 +81,7 @@ def group_label(by: Sequence[str], key: Sequence[Any]) -> str:
         elif str(value) == "True":
             parts.append(column.replace("_", " "))
         elif isinstance(value, str):
-            parts.append(value if column in ("kind", "problem", "ends", "optimizer") else f"{column} {value}")
+            parts.append(value if column in ("kind", "path", "problem", "ends", "optimizer") else f"{column} {value}")
         else:
             parts.append(f"{column.replace('_', ' ')} {value:g}")
     return ", ".join(parts) or "all paths"
@@ -93,8 +93,9 @@ def group_styles(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[object, .
     used: dict[str, int] = {}
     spare = iter(_MORE_COLOURS * len(frame))
     colours = dict(KIND_COLOURS)
-    for key, _ in groups(frame, by):
-        kind = str(key[list(by).index("kind")]) if "kind" in by else ""
+    for key, rows in groups(frame, by):
+        named = "kind" in by or ("path" in by and "kind" in frame.columns)  # a path in words is of one kind
+        kind = str(rows["kind"].iloc[0]) if named else ""
         if kind not in colours:
             colours[kind] = next(spare)
         turn = used[kind] = used.get(kind, -1) + 1

@@ -152,8 +152,8 @@ def _relaxations(noise: Noise, families: Families) -> tuple[dict[str, list[Row]]
             "pairs": row["pairs"],
             "time": number(row["time"]),
             **{name: number(row[name]) for name in ("drift", "control_drift", "arrived", "control_arrived")},
-            "drift_difference": _with(row, "drift_difference"),
-            "arrived_difference": _with(row, "arrived_difference"),
+            "drift_difference": _cell(row, "drift_difference"),
+            "arrived_difference": _cell(row, "arrived_difference"),
             "note": _note(row["reason"], "" if row["same_lr"] else "controls at another lr"),
         }
         for _, row in controls.iterrows()
@@ -172,11 +172,11 @@ def _entropies(study: Study, noise: Noise, families: Families) -> tuple[dict[str
             "path": row["path"],
             "what": sentence(str(row["what"])),
             "pairs": row["pairs"] + row["missing"],
-            "stiffness": _with(row, "delta_stiffness"),
-            "energy": _with(row, "delta_energy"),
+            "stiffness": _cell(row, "delta_stiffness"),
+            "energy": _cell(row, "delta_energy"),
             "barrier": _two(share(row["barrier"], row["barrier_low"], row["barrier_high"])),
             "opposed": _two(share(row["opposed"], row["opposed_low"], row["opposed_high"])),
-            "t_star": _with(row, "t_star"),
+            "t_star": _cell(row, "t_star"),
             "place": number(row["s_star"], 2),
             "note": _note(
                 row["reason"], _count(row["missing"], "without T*"), _count(row["truncated"], "lower bounds")
@@ -275,6 +275,10 @@ def _median(row: pd.Series) -> tuple[str, str]:
 
 def _with(row: pd.Series, name: str) -> str:
     return interval(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def _cell(row: pd.Series, name: str) -> tuple[str, str]:
+    return _two(_with(row, name))
 
 
 def _two(text: str) -> tuple[str, str]:
