@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mcdist.errors import RequestError
+from mcdist.science.dynamics.normals import Normals
 from mcdist.science.motion import FreePoints
 from mcdist.science.optimizers import Optimizer, add_scaled
 from mcdist.science.points import Points
@@ -75,10 +76,11 @@ class Walk:
         self._rows = torch.arange(len(points), device=points.theta.device)  # of the batches under way
         self._batches: Iterator[Any] = iter(())
         self._epoch, self._drawn = 0, len(points)
-        self._normals = [_generator(s, points.theta.device) for s in streams] if how.noise == "isotropic" else []
+        self._normals: Normals | None = None
         self._scale: Tensor | None = None
         if how.noise == "isotropic":
             assert temperature is not None, "isotropic noise needs a temperature"
+            self._normals = Normals(streams, points.theta)
             self._scale = (2.0 * temperature * how.speed).sqrt().to(points.theta)[:, None]
 
     def __len__(self) -> int:
@@ -99,10 +101,10 @@ class Walk:
         self._update = self._updating()
         self.optimizer.memory = memory
         self._rows = self._rows[index]
-        kept = index.tolist()
-        self._streams = [self._streams[k] for k in kept]
-        self._normals = [self._normals[k] for k in kept] if self._normals else []
-        self._scale = None if self._scale is None else self._scale[index]
+        self._streams = [self._streams[k] for k in index.tolist()]
+        if self._normals is not None and self._scale is not None:
+            self._normals.keep(index)
+            self._scale = self._scale[index]
 
     def _updating(self) -> Update:
         motion = FreePoints(self.points.theta)
@@ -121,9 +123,8 @@ class Walk:
         if optimizer.decoupled and decay:
             theta.mul_(1.0 - lr * decay)
         optimizer.step(theta[:, None], grad[:, None], lr)
-        if self._scale is not None:
-            for row, scale, normals in zip(theta, self._scale, self._normals, strict=True):
-                row.add_(torch.randn(row.shape, generator=normals, dtype=row.dtype, device=row.device) * scale)
+        if self._normals is not None and self._scale is not None:
+            theta.addcmul_(self._normals.next(), self._scale)
         return loss
 
     def _next(self) -> Any:
@@ -151,7 +152,3 @@ def together(problem: Problem) -> int:
     """How many points go together: points are independent, so that this changes rounding and speed alone."""
     most = _TOGETHER_ON_GPU if problem.device.type == "cuda" else _TOGETHER
     return max(1, most // problem.layout.size)
-
-
-def _generator(stream: Stream, device: torch.device) -> torch.Generator:
-    return torch.Generator(device).manual_seed(stream.child("noise").seed())
