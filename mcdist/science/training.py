@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -52,10 +52,14 @@ class Epoch:
 
 @dataclass
 class Trained:
-    """The record of a training: epochs, and for each point the step at which its loss stopped being finite."""
+    """The record of a training: epochs, and for each point the step at which its loss stopped being finite.
+
+    memory: what the optimizer remembered at the end, by name (see `Optimizer`): given back to `train` it goes on.
+    """
 
     history: list[Epoch] = field(default_factory=list)
     diverged: list[int | None] = field(default_factory=list)
+    memory: dict[str, Tensor] = field(default_factory=dict)
 
 
 def train(
@@ -65,17 +69,29 @@ def train(
     recipe: Recipe,
     streams: Sequence[Stream],
     accelerate: Accelerate | None = None,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    memory: Mapping[str, Tensor] | None = None,
 ) -> Trained:
     """Minimise the loss seen by `motion` in place (see `Update`); `buffers` (K-stacked) move along.
 
     A point whose loss is not finite, or whose weights are not at the end, is named in `diverged`; it goes on, and
     harms no other. accelerate: makes the step of full minibatches faster (see `accelerated`).
+
+    first, last: the part [first, last) of the recipe's epochs, all of them if not said. Rates and random numbers are
+    those that these epochs have in the whole. memory: the optimizer's after epoch `first`; a fresh one if not given.
+    So [0, k), and then [k, epochs) with the memory of the first part, give the bits of the whole. KeyError where
+    something that the optimizer remembers is missing.
     """
     K, sizes = len(streams), problem.batch_sizes(recipe.batch_size)
     update = Update(problem, motion, buffers, recipe.optimizer, recipe.weight_decay, recipe.precision)
-    record = _Record(problem, sizes, K)
+    if memory is not None:
+        for name, tensor in recipe.optimizer.memory.items():
+            tensor.copy_(memory[name])
+    record = _Record(problem, sizes, K, first)
     fast: Step | None = None
-    for epoch in range(recipe.epochs):
+    for epoch in range(first, recipe.epochs if last is None else last):
         multiplier = recipe.schedule.at(epoch, recipe.epochs)
         lr = recipe.lr * multiplier
         motion.begin_epoch(epoch, len(sizes))
@@ -90,13 +106,15 @@ def train(
         if record.end_epoch(epoch, rates):
             break
     # the last step's harm is seen by no loss
-    return record.finish(motion.state.isfinite().flatten(1).all(1))
+    return record.finish(motion.state.isfinite().flatten(1).all(1), dict(recipe.optimizer.memory))
 
 
 class _Record:
     """What a training looked like, collected on the device: a step never waits for the host."""
 
-    def __init__(self, problem: Problem, sizes: Sequence[int], K: int) -> None:
+    def __init__(self, problem: Problem, sizes: Sequence[int], K: int, first: int) -> None:
+        """first: the epoch before which there is nothing to record."""
+        self._before, self._steps = first, first * len(sizes)
         shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
         self._shares = shares[:, None].to(problem.device, problem.dtype)
         self._now = torch.empty(2, len(sizes), K, device=problem.device, dtype=problem.dtype)
@@ -122,15 +140,16 @@ class _Record:
             return False
         return bool((self._first_bad < _NEVER).all())
 
-    def finish(self, intact: Tensor) -> Trained:
+    def finish(self, intact: Tensor, memory: dict[str, Tensor]) -> Trained:
         """The record; intact: [K], whether the weights are finite at the end."""
-        last = torch.where(intact, _NEVER, self._steps - 1)
+        last = torch.where(intact, _NEVER, max(self._steps - 1, 0))
         diverged = [None if s == _NEVER else s for s in torch.minimum(self._first_bad, last).tolist()]
-        means = torch.stack(self._means).tolist()
+        means = torch.stack(self._means).tolist() if self._means else []
         epochs = [
-            Epoch(i + 1, lr, loss, error) for i, (lr, (loss, error)) in enumerate(zip(self._rates, means, strict=True))
+            Epoch(epoch, lr, loss, error)
+            for epoch, (lr, (loss, error)) in enumerate(zip(self._rates, means, strict=True), self._before + 1)
         ]
-        return Trained(epochs, diverged)
+        return Trained(epochs, diverged, memory)
 
 
 def _numbers(value: PerPoint, K: int) -> list[float]:

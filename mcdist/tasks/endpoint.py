@@ -13,12 +13,12 @@ from mcdist.science.streams import Stream
 from mcdist.science.training import Recipe, Trained, train
 from mcdist.spec.base import canonical
 from mcdist.spec.problem import AnyProblem, ProblemSpec
-from mcdist.spec.tasks import EndpointTask, TaskSpec
+from mcdist.spec.tasks import EndpointTask, TaskSpec, TrunkTask
 from mcdist.tasks.recipe import diverged, history_rows, recipe, training_columns
 from mcdist.tasks.trial import training_trial
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
-__all__ = ["KIND", "endpoint_result", "problem_columns"]
+__all__ = ["KIND", "begin", "outcomes", "problem_columns"]
 
 
 def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
@@ -28,22 +28,46 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     learning rate, so that settings are compared pairwise.
     """
     specs = [cast(EndpointTask, item.spec) for item in items]
-    problem, points, how, streams = _begin(specs, bench)
+    problem, points, how, streams = begin(specs, bench)
     trained = train(problem, FreePoints(points.theta), points.buffers, how, streams, bench.accelerate)
+    rows = [{**problem_columns(spec.problem), "seed": spec.seed, **training_columns(spec.train)} for spec in specs]
+    return outcomes(problem, items, points, trained, rows, how.batch_size)
+
+
+def begin(
+    specs: Sequence[EndpointTask] | Sequence[TrunkTask], bench: Bench
+) -> tuple[Problem, Points, Recipe, list[Stream]]:
+    """What a training from seeds begins with: initial points, how they are trained, their random streams."""
+    problem = bench.problem(specs[0].problem)
+    streams = [Stream.of("endpoint", spec.seed) for spec in specs]
+    points = Points.stack([problem.initial(stream) for stream in streams])
+    how = recipe([spec.train for spec in specs], points.theta, tensors=bench.accelerate is not None)
+    return problem, points, how, streams
+
+
+def outcomes(
+    problem: Problem,
+    items: Sequence[Item],
+    points: Points,
+    trained: Trained,
+    rows: Sequence[dict[str, Any]],
+    batch_size: int,
+) -> list[Outcome]:
+    """What is stored of K trained points, their statistics re-estimated, or that they diverged.
+
+    rows: what is said of each in table `endpoints` beside its metrics.
+    """
     settled = problem.settle(points)
     metrics = problem.evaluate(settled)
-    steps = len(problem.batch_sizes(how.batch_size))
-    outcomes: list[Outcome] = []
-    for k, (item, spec) in enumerate(zip(items, specs, strict=True)):
-        row = {**problem_columns(spec.problem), "seed": spec.seed, **training_columns(spec.train)}
+    steps = len(problem.batch_sizes(batch_size))
+    found: list[Outcome] = []
+    for k, (item, row) in enumerate(zip(items, rows, strict=True)):
         own = {name: float(values[k]) for name, values in metrics.items()}
-        outcomes.append(
-            diverged(trained, k, steps) or endpoint_result(problem, item.id, row, own, settled[k], trained, k)
-        )
-    return outcomes
+        found.append(diverged(trained, k, steps) or _result(problem, item.id, row, own, settled[k], trained, k))
+    return found
 
 
-def endpoint_result(
+def _result(
     problem: Problem,
     endpoint_id: str,
     row: dict[str, Any],
@@ -52,7 +76,7 @@ def endpoint_result(
     trained: Trained,
     k: int,
 ) -> Result:
-    """What is stored of a settled point (K = 1) that was trained as the k-th of its pack. row: what is said of it."""
+    """What is stored of a settled point (K = 1) that was trained as the k-th of its pack."""
     row = {"endpoint_id": endpoint_id, "n_params": problem.layout.size, **row, **metrics}
     return Result(
         rows={"endpoints": [row], "history": history_rows(trained, k, endpoint_id=endpoint_id)},
@@ -61,17 +85,9 @@ def endpoint_result(
     )
 
 
-def _begin(specs: Sequence[EndpointTask], bench: Bench) -> tuple[Problem, Points, Recipe, list[Stream]]:
-    problem = bench.problem(specs[0].problem)
-    streams = [Stream.of("endpoint", spec.seed) for spec in specs]
-    points = Points.stack([problem.initial(stream) for stream in streams])
-    how = recipe([spec.train for spec in specs], points.theta, tensors=bench.accelerate is not None)
-    return problem, points, how, streams
-
-
 def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:
     """A training step."""
-    problem, points, how, streams = _begin([cast(EndpointTask, spec) for spec in specs], bench)
+    problem, points, how, streams = begin([cast(EndpointTask, spec) for spec in specs], bench)
     return training_trial(problem, FreePoints(points.theta), points.buffers, how, streams, bench)
 
 

@@ -18,8 +18,8 @@ from mcdist.science.streams import Stream
 from mcdist.science.training import Recipe, Trained, train
 from mcdist.spec.tasks import FinetuneTask, TaskSpec
 from mcdist.tasks.band import band_recipe, neb_columns
-from mcdist.tasks.endpoint import endpoint_result, problem_columns
-from mcdist.tasks.recipe import diverged, recipe, training_columns
+from mcdist.tasks.endpoint import outcomes, problem_columns
+from mcdist.tasks.recipe import recipe, training_columns
 from mcdist.tasks.trial import training_trial
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Trial
 
@@ -40,20 +40,16 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
         own = [stream.child("cycle", cycle) for stream in streams]
         more = train(problem, FreePoints(points.theta), points.buffers, how, own, bench.accelerate)
         trained = _one_after_another(trained, more, len(problem.batch_sizes(how.batch_size)))
-    settled = problem.settle(points)
-    metrics = problem.evaluate(settled)
-    outcomes: list[Outcome] = []
-    for k, (item, spec) in enumerate(zip(items, specs, strict=True)):
-        row = {
+    rows = [
+        {
             **problem_columns(spec.problem),
             "seed": spec.seed,
             "parent_id": item.inputs[0],
             **_how_columns(spec, len(trained.history)),
         }
-        found = {name: float(values[k]) for name, values in metrics.items()}
-        failure = diverged(trained, k, len(problem.batch_sizes(_batch_size(spec))))
-        outcomes.append(failure or endpoint_result(problem, item.id, row, found, settled[k], trained, k))
-    return outcomes
+        for item, spec in zip(items, specs, strict=True)
+    ]
+    return outcomes(problem, items, points, trained, rows, _batch_size(specs[0]))
 
 
 def _recipes(specs: Sequence[FinetuneTask], points: Points, problem: Problem, bench: Bench) -> list[Recipe]:

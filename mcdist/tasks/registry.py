@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mcdist.tasks import (
     align,
+    branch,
     curvature,
     drift,
     endpoint,
@@ -15,6 +16,7 @@ from mcdist.tasks import (
     profile,
     relaxation,
     study_trial,
+    trunk,
     twin,
 )
 from mcdist.tasks.work import Kind
@@ -23,6 +25,8 @@ __all__ = ["KINDS"]
 
 KINDS: dict[str, Kind] = {
     "endpoint": endpoint.KIND,
+    "trunk": trunk.KIND,
+    "branch": branch.KIND,
     "finetune": finetune.KIND,
     "align": align.KIND,
     "path": path.KIND,

@@ -19,6 +19,7 @@ from mcdist.spec.paths import AlignSpec, PathSpec
 from mcdist.spec.problem import ProblemSpec
 from mcdist.spec.tasks import (
     AlignTask,
+    BranchTask,
     CurvatureTask,
     EndpointTask,
     FinetuneTask,
@@ -26,6 +27,7 @@ from mcdist.spec.tasks import (
     PathTask,
     PlaneTask,
     ProfileTask,
+    TrunkTask,
 )
 from mcdist.store.schemas import TABLES
 from mcdist.tasks.problems import build_problem
@@ -81,6 +83,16 @@ class DictBench:
 def endpoint(problem: ProblemSpec, seed: int, name: str | None = None, **train: Any) -> Item:
     spec = EndpointTask(problem=problem, train=SGD | train, seed=seed)
     return Item(name or f"end{seed}", spec, ())
+
+
+def trunk(problem: ProblemSpec, seed: int, spawn: Sequence[int], **train: Any) -> Item:
+    return Item(f"trunk{seed}", TrunkTask(problem=problem, train=SGD | train, seed=seed, spawn=tuple(spawn)), ())
+
+
+def branch(problem: ProblemSpec, seed: int, epoch: int, number: int, **train: Any) -> Item:
+    """Of the trunk of its seed."""
+    spec = BranchTask(problem=problem, train=SGD | train, seed=seed, epoch=epoch, branch=number)
+    return Item(f"branch{seed}.{epoch}.{number}", spec, (f"trunk{seed}",))
 
 
 def path(problem: ProblemSpec, name: str, pair: tuple[str, str], **said: Any) -> Item:

@@ -14,6 +14,7 @@ from .bench import (
     SGD,
     DictBench,
     align,
+    branch,
     curvature,
     endpoint,
     finetune,
@@ -21,6 +22,7 @@ from .bench import (
     plane,
     problem_spec,
     profile,
+    trunk,
 )
 
 PAIR = ("end0", "end1")
@@ -30,6 +32,8 @@ PROBLEM = problem_spec(batch_norm=True)
 ITEMS: dict[str, tuple[str, list[Item], float]] = {
     # kind, a pack of two, how many of the steps that are tried make up the whole
     "endpoint": ("endpoint", [endpoint(PROBLEM, seed) for seed in (0, 1)], 3 * 150 / 32),
+    "trunk": ("trunk", [trunk(PROBLEM, seed, (0, 2)) for seed in (0, 1)], 2 * 150 / 32),
+    "branch": ("branch", [branch(PROBLEM, seed, 2, 0) for seed in (0, 1)], 150 / 32),
     "finetune": ("finetune", [finetune(PROBLEM, "a", "end0", seed, train=SGD) for seed in (0, 1)], 3 * 150 / 32),
     "finetune by cycles": (
         "finetune",
@@ -91,6 +95,12 @@ def test_what_is_asked_for_more_often_is_more_work(of: str) -> None:
     assert trials[0] is not None
     assert trials[1] is not None
     assert trials[1].steps > trials[0].steps
+
+
+def test_a_network_as_it_begins_is_nothing_to_try() -> None:
+    rehearse = KINDS["trunk"].rehearse
+    assert rehearse is not None
+    assert rehearse([trunk(PROBLEM, 0, (0,)).spec], DictBench()) is None
 
 
 def test_a_straight_line_is_nothing_to_try() -> None:
