@@ -188,7 +188,7 @@ def with_noise(tables: dict[str, list[Row]], rng_seed: int = 0, **drift: Any) ->
         if path["kind"] != "bezier":
             continue
         rows.setdefault("drifts", []).extend(drift_rows(path, rng, **drift))
-        runs = relaxation_rows(path, rng, controls=("none", "isotropic"))
+        runs = relaxation_rows(path, rng, controls=("none", "isotropic"), replicas=2)
         rows.setdefault("relaxations", []).extend(runs)
         rows.setdefault("relaxation_traces", []).extend(trace_rows(runs))
         rows.setdefault("curvature", []).extend(stiffness_rows(path, rise=float(np.exp(0.2 * rng.normal()))))

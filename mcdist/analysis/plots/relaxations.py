@@ -39,7 +39,8 @@ def plot_traces(runs: pd.DataFrame, traces: pd.DataFrame, ax: Axes) -> Axes:
     handles = []
     for noise in ("isotropic", "minibatch", "none"):
         mine = runs[(runs["noise"] == noise) & ~runs["diverged"]]
-        mine = mine.iloc[:: max(1, -(-len(mine) // _MOST))]
+        if len(mine) > _MOST:
+            mine = mine.iloc[np.linspace(0, len(mine) - 1, _MOST).round().astype(int)]
         colour, label = _NOISE[noise]
         drawn = 0
         for row in mine[[*keys, "arrived"]].itertuples(index=False):

@@ -66,9 +66,16 @@ def drift_claims(summary: pd.DataFrame, pooled: pd.DataFrame, fits: pd.DataFrame
         text += f" without {row['left_out']} of {row['rows']} drifts that are not outward" if row["left_out"] else ""
         text += f"; {row['exponent_all_reason']}" if row["exponent_all_reason"] else ""
         if row["temperatures"] > 1:
-            known = verdict(row["exponent_all_low"], row["exponent_all_high"])
-            claims.append(Claim("The hotter, the faster", str(row["path"]), known, text))
+            claims.append(Claim("The hotter, the faster outward", str(row["path"]), _faster(row), text))
     return claims
+
+
+def _faster(row: pd.Series) -> str:
+    """Whether drifts that are outward grow with temperature; what grows inward shows the opposite."""
+    known, side = (verdict(row[f"{name}_low"], row[f"{name}_high"]) for name in ("exponent_all", "slope"))
+    if NOT_SHOWN in (known, side):
+        return NOT_SHOWN
+    return SHOWN if known == side == SHOWN else OPPOSITE if SHOWN in (known, side) else NOT_SHOWN
 
 
 def _energy(row: pd.Series) -> str:
