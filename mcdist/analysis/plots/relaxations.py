@@ -36,7 +36,6 @@ def plot_traces(runs: pd.DataFrame, traces: pd.DataFrame, ax: Axes) -> Axes:
     check_columns(traces, ["task_id", "path_id", "s0", "replica", "t_eff", "s"], "relaxation_traces")
     keys = ["task_id", "path_id", "s0", "replica"]
     held = dict(list(traces.sort_values("t_eff", kind="stable").groupby(keys)))
-    handles = []
     for noise in ("isotropic", "minibatch", "none"):
         mine = runs[(runs["noise"] == noise) & ~runs["diverged"]]
         if len(mine) > _MOST:
@@ -56,10 +55,8 @@ def plot_traces(runs: pd.DataFrame, traces: pd.DataFrame, ax: Axes) -> Axes:
                 ax.plot(t[-1:], s[-1:], "o", color=colour, markersize=2.5)
             drawn += 1
         if drawn:
-            handles.append(Line2D([], [], color=colour, linewidth=1.4, label=label))
+            ax.plot([], [], color=colour, linewidth=1.4, label=label)
     ax.set(xlabel="effective time", ylabel="s (part of the arclength)", ylim=(-0.02, 1.02))
-    if handles:
-        ax.legend(handles=handles, loc="upper right", frameon=False, fontsize=8.5)
     quiet(ax)
     return ax
 

@@ -37,7 +37,7 @@ def drift_panels(study: Study, noise: Noise, families: Families) -> Picture | No
         return None
     figure, axes = panels(2 * len(parts), columns=2, height=3.1)
     for turn, (label, points) in enumerate(parts):
-        longest = points[points["steps"] == points["steps"].max()]
+        longest = _longest(points)
         for ax, part in zip(axes[2 * turn : 2 * turn + 2], ("noise", "full_batch"), strict=True):
             plot_drift(longest, part, ax, families=families)
             ax.set_title(label, fontsize=10, color=INK)
@@ -50,7 +50,7 @@ def drift_laws(study: Study, noise: Noise, families: Families) -> Picture | None
     points = noise.points[noise.points["noise"] == "minibatch"] if len(noise.points) else noise.points
     if points.empty or points["t_nominal"].nunique() < 2:
         return None
-    longest = points[points["steps"] == points["steps"].max()]
+    longest = _longest(points)
     figure, (ax,) = panels(1, columns=1, height=3.6)
     plot_drift_temperature(longest, ax, by=("path",), families=families)
     legend(figure, ax)
@@ -73,11 +73,12 @@ def traces(study: Study, noise: Noise) -> Picture | None:
         controls = noise.runs[(noise.runs["path"] == first["path"]) & (noise.runs["optimizer"] == first["optimizer"])]
         isotropic = controls[(controls["noise"] == "isotropic") & (controls["batch_size"] == first["batch_size"])]
         full = controls[controls["noise"] == "none"]
-        both = pd.concat([part[part["lr"] == first["lr"]] for part in (isotropic, full)])
+        both = pd.concat([_at_lr(part, first["lr"]) for part in (isotropic, full)])
         plot_traces(pd.concat([rows, both]), noise.traces, ax)
         k = first["k_project"]
         held = "never projected" if pd.isna(k) else f"every {k:.0f} steps"
         ax.set_title(f"{first['path']}, {setting_label(first)}, {held}", fontsize=9, color=INK)
+    legend(figure, max(axes, key=lambda ax: len(ax.get_legend_handles_labels()[0])))
     return picture(figure, f"Position against effective time of runs and their controls. {study.label}.")
 
 
@@ -147,6 +148,18 @@ def trials(table: pd.DataFrame) -> Picture | None:
     return picture(figure, "Relaxation time of each trial against its nominal temperature.")
 
 
+def _longest(points: pd.DataFrame) -> pd.DataFrame:
+    """The drifts after the longest effective time."""
+    time = points["t_eff"].astype(float)
+    return points[time >= time.max() * (1 - 1e-9)]
+
+
+def _at_lr(runs: pd.DataFrame, lr: float) -> pd.DataFrame:
+    """The runs at that rate; all where there are none."""
+    same = runs[runs["lr"] == lr]
+    return same if len(same) else runs
+
+
 def _by_path(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(str(label), part) for label, part in rows.groupby("path", observed=True)][:_MOST] if len(rows) else []
 
@@ -154,7 +167,7 @@ def _by_path(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _measured(noise: Noise) -> list[tuple[str, str, pd.DataFrame]]:
     """Group, measure in words and profiles: of each group the first log-determinant and the first trace."""
     parts = []
-    for label, rows in _by_path(noise.profiles):
+    for label, rows in _by_path(noise.profiles[noise.profiles["energy"].notna()]):
         names = list(dict.fromkeys(rows.sort_values("what")["what"]))
         log = rows["measure"].map(lambda m: is_log_det(str(m)))
         for wanted in (True, False):

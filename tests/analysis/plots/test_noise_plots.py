@@ -118,7 +118,7 @@ def test_traces_begin_at_their_starts_and_end_where_they_are_last(ax):
     assert {float(line.get_ydata()[0]) for line in lines} == {0.3, 0.5, 0.7}
     dots = [line for line in ax.get_lines() if len(line.get_xdata()) == 1]
     assert len(dots) == table["arrived"].sum()
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["minibatches", "full batches"]
+    assert ax.get_legend_handles_labels()[1] == ["minibatches", "full batches"]
 
 
 def test_many_traces_are_thinned(ax):
