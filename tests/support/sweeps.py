@@ -33,8 +33,8 @@ def small_sweep(**changes: Any) -> dict[str, Any]:
 
 
 def every_kind_of_task() -> dict[str, Any]:
-    """Three end points, every kind of path, aligned and not, a tour, curvature and planes: every kind of task of a
-    sweep, in a few seconds.
+    """Three end points and three branches of another network, every kind of path, aligned and not, a tour, curvature
+    and planes: every kind of task of a sweep, in a few seconds.
     """
     train = {"epochs": 1, "lr": 0.05, "batch_size": 32}
     neb = {"pivots": 2, "most": 3, "batch_size": 50, "dense": 2}
@@ -42,7 +42,10 @@ def every_kind_of_task() -> dict[str, Any]:
     measures = ("lambda_max", "fisher_trace", "hessian_trace", "top_k", "log_det", "density")
     return small_sweep(
         name="every-kind",
-        endpoints={"seeds": 3, "train": train},
+        endpoints=[
+            {"seeds": 3, "train": train},
+            {"seeds": 1, "spawn": [1], "branches": 3, "train": train | {"epochs": 2}},
+        ],
         paths=[
             {"kind": "linear", "align": {"method": "activations", "samples": 100}, "repair": True},
             {"kind": "bezier", "align": "weights", "train": train},
@@ -57,7 +60,7 @@ def every_kind_of_task() -> dict[str, Any]:
                 {"at": "endpoints", "samples": 60, "measures": measures, "probes": 4, "layers": True},
             ],
             "plane": [{"points": 3, "pairs": [[0, 1]]}, {"points": 3, "through": [[0, 1, 2]]}],
-            "drift": {"starts": [0.3, 0.5], "steps": [2, 4], "lr": 0.05, "batch_size": 8, "replicas": 3},
+            "drift": {"starts": [0.3, 0.5], "steps": [2, 4], "lr": 0.05, "batch_size": 8, "replicas": 3, "samples": 60},
         },
         resources={"pack": 2},
     )
