@@ -25,13 +25,13 @@ CONTROLS = ("none", "isotropic")
 """The noise of the controls: none (full batches), and isotropic (of the minibatches' measured trace)."""
 
 _SETTINGS = ("optimizer", "nesterov", "lr", "momentum", "weight_decay", "k_project", "buffers")
-_NOISE = ("sampling", "batch_size", "t_nominal")
+_NOISE = ("noise", "sampling", "batch_size", "t_nominal")
 _START = ("path_id", "s0")
 _VALUES = ("arrived", "drift")
 
 
 def relaxation_pairs(runs: pd.DataFrame, traces: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Minibatch runs beside their controls: one row per path, start, setting of the minibatch runs and control.
+    """Noisy runs beside their controls: one row per path, start, setting of the noisy runs and control.
 
     `runs` from `relaxation_runs`, `traces` the table `relaxation_traces` (without it runs count as where they were
     last). A control has the same path, start, optimizer, momentum, weight decay, projection and buffers; the same lr
@@ -43,10 +43,13 @@ def relaxation_pairs(runs: pd.DataFrame, traces: pd.DataFrame | None = None) -> 
     - `drift`, `control_drift`: the mean movement towards the nearer end by then (from the middle: towards b), as a part
       of the path's length; `.._difference` of both.
     """
-    check_columns(runs, [*_START, *_SETTINGS, *_NOISE, "noise", "time_limit", "time", "arrived", "diverged"], "runs")
+    check_columns(
+        runs, [*_START, *_SETTINGS, *_NOISE, "temperature", "time_limit", "time", "arrived", "diverged"], "runs"
+    )
     runs = runs[~runs["diverged"]]
     looks = _looks(runs, traces)
-    noisy = runs[runs["noise"] == "minibatch"]
+    given = (runs["noise"] == "isotropic") & runs["temperature"].notna()
+    noisy = runs[(runs["noise"] == "minibatch") | given]
     pool = {
         "none": runs[runs["noise"] == "none"],
         "isotropic": runs[(runs["noise"] == "isotropic") & runs["temperature"].isna()],
@@ -56,7 +59,7 @@ def relaxation_pairs(runs: pd.DataFrame, traces: pd.DataFrame | None = None) -> 
     records = []
     for key, rows in groups(noisy, [*_START, *_SETTINGS, *_NOISE]):
         setting = dict(zip([*_START, *_SETTINGS, *_NOISE], key, strict=True))
-        for name in CONTROLS:
+        for name in CONTROLS if setting["noise"] == "minibatch" else CONTROLS[:1]:
             wanted = tuple(setting[column] for column in _keys(name))
             at_lr = (*wanted, setting["lr"]) in same[name]
             control = same[name][(*wanted, setting["lr"])] if at_lr else held[name].get(wanted)

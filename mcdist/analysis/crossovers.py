@@ -30,6 +30,7 @@ __all__ = ["above_crossover", "crossover", "crossover_summary"]
 Families = Mapping[str, str]
 
 _NONE = float("nan")
+_ROUNDING = 1e-12  # nats: of a floor that is flat
 _PLACES = ("s_star", "delta_energy", "delta_stiffness", "stiffness_star", "t_star")
 
 
@@ -64,6 +65,7 @@ def _crossing(rows: pd.DataFrame) -> dict[str, Any]:
     record |= {"s_star": s[top], "stiffness_star": stiffness[top], "delta_stiffness": delta, "delta_energy": rise}
     if not np.isfinite(rise):
         return record | {"reason": "no profile of the loss"}
+    rise = rise if abs(rise) > _ROUNDING else 0.0
     if delta <= 0:
         return record | {"reason": "no entropic barrier"}
     return record | {"t_star": 2 * abs(rise) / delta, "sense": "opposed" if rise < 0 else "same", "reason": ""}

@@ -42,21 +42,22 @@ def drift_points(drifts: pd.DataFrame, paths: pd.DataFrame, *, local: float = LO
     """The rows of the `drifts` table whose path is in `paths`, with the columns of that path (of columns in both, the
     drift's), and
 
-    - `z` = drift_noise / stderr; NaN without a positive standard error;
+    - `z` = drift_noise / stderr; NaN without a positive standard error, and where `t_nominal` is 0, so that there is
+      no noise and both are rounding;
     - `local`: excursion < `local`;
     - `velocity_noise`, `velocity_stderr`, `velocity_full_batch`: the drifts / t_eff, in parts of the path's length per
       effective time.
 
     Raises RequestError for a column that is not there.
     """
-    needed = ("path_id", "s", "t_eff", "outward", "drift_noise", "stderr", "drift_full_batch", "excursion")
+    needed = ("path_id", "s", "t_nominal", "t_eff", "outward", "drift_noise", "stderr", "drift_full_batch", "excursion")
     check_columns(drifts, needed, "drifts")
     rows = drifts.merge(_about(paths, drifts), on="path_id")
     noise, error, full, excursion, time = (
         rows[name].astype(float) for name in ("drift_noise", "stderr", "drift_full_batch", "excursion", "t_eff")
     )
     return rows.assign(
-        z=noise / error.where(error > 0),
+        z=noise / error.where((error > 0) & (rows["t_nominal"].astype(float) > 0)),
         local=excursion < local,
         velocity_noise=noise / time,
         velocity_stderr=error / time,
@@ -163,7 +164,7 @@ def _ratio(rows: pd.DataFrame, level: float, families: Families | None) -> dict[
 def ratio_of(found: Estimate) -> tuple[float, float, float, str]:
     """First estimate over the second, low, high, and why there is no interval; by the delta method."""
     top, bottom = (float(part) for part in found.value)
-    if not np.isfinite([top, bottom]).all() or bottom == 0:
+    if not np.isfinite([top, bottom]).all() or abs(bottom) <= 1e-12 * abs(top):
         return np.nan, np.nan, np.nan, found.reason or "nothing to divide by"
     if found.reason:
         return top / bottom, np.nan, np.nan, found.reason

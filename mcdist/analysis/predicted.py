@@ -22,7 +22,8 @@ __all__ = ["predicted_drift", "predicted_summary", "transient"]
 Floats = NDArray[np.float64]
 
 _OPERATORS = {"log_det": "hessian", "ggn_log_det": "ggn", "fisher_log_det": "fisher"}
-_FOUND = ("measure", "predicted_noise", "predicted_plain", "predicted_full_batch", "modes", "excess_z")
+_FOUND = ("measure", "predicted_noise", "predicted_plain", "predicted_full_batch", "modes", "near", "excess_z")
+_NEAR = 0.1  # of the path's length: what runs may have moved where forces are those at their start
 
 
 def transient(x: Floats) -> Floats:
@@ -60,7 +61,8 @@ def predicted_drift(
     T is the mean over all parameters, as if noise were isotropic; minibatch noise is stronger in the stiff directions,
     so that there the log-determinant's prediction is too small, and the trace's rests on noise shaped as the Hessian.
     Derivatives are those of cubic splines through the positions of the curvature. No interval is carried over from
-    the curvature. Raises RequestError for a column that is not there.
+    the curvature. The prediction is of first order in the time: it holds for runs that stay near their start (`near`:
+    |drift_noise| + |drift_full_batch| + spread < 0.1). Raises RequestError for a column that is not there.
     """
     check_columns(points, ["path_id", "s", "t_measured", "t_eff", "path_length", "n_params", "stderr"], "drifts")
     profiles = entropy_profiles(curvature, path_points, paths, measures)
@@ -139,8 +141,15 @@ def _predicted(points: pd.DataFrame, profile: _Profile, path_points: pd.DataFram
         predicted_plain=plain,
         predicted_full_batch=full,
         modes=int(profile.modes.shape[1]) if used else 0,
+        near=_moved(points) < _NEAR,
         excess_z=(points["drift_noise"].astype(float) - noise) / error.where(error > 0),
     )
+
+
+def _moved(points: pd.DataFrame) -> pd.Series:
+    """How far along the path the replicas are from their start, as a part of its length."""
+    names = [c for c in ("drift_noise", "drift_full_batch", "spread") if c in points.columns]
+    return points[names].astype(float).abs().fillna(0.0).sum(axis=1)
 
 
 def _filled_slope(profile: _Profile, floor: float, s: Floats, time: Floats) -> Floats:
@@ -169,17 +178,30 @@ def predicted_summary(
     level: float = 0.95,
     families: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """How far measured drifts are the predicted ones, over the local points of `predicted_drift`, by group.
+    """How far measured drifts are the predicted ones, by group, over the local points of `predicted_drift` that have
+    noise and whose replicas stayed near their start.
 
-    - `points`: with both; `with_modes`: of those, predicted mode by mode;
+    - `points`: with both; `with_modes`: of those, predicted mode by mode; `far`: local ones that are left out, as their
+      replicas did not stay near;
     - `slope` of measured on predicted, through zero, weighted by 1 / stderr^2 (1: as predicted; its sign is what
-      matters where the temperature is not known better than by its mean); interval by delete-one jackknife of end
-      points; `correlation`: Spearman's, between the two; `within_3`: the part of the points with |excess_z| <= 3;
+      matters where the temperature is not known better than by its mean; NaN where all predictions together are below
+      one standard error); interval by delete-one jackknife of end points; `correlation`: Spearman's, between the two;
+      `within_3`: the part of the points with |excess_z| <= 3;
       `mean_z`: the mean of excess_z;
     - `full_batch_slope`, `full_batch_correlation`: likewise of the drifts of full batches, weighted alike;
     - `pairs`, `units`, `reason`.
     """
-    needed = [*by, "local", "drift_noise", "predicted_noise", "drift_full_batch", "predicted_full_batch", "stderr"]
+    needed = [
+        *by,
+        "local",
+        "near",
+        "t_measured",
+        "drift_noise",
+        "predicted_noise",
+        "drift_full_batch",
+        "predicted_full_batch",
+        "stderr",
+    ]
     check_columns(predictions, needed, "predicted drifts")
     records = []
     for key, rows, _ in pair_groups(predictions, by):
@@ -194,10 +216,13 @@ def _compared(
 ) -> dict[str, Any]:
     values = rows[["drift_noise", "predicted_noise", "stderr"]].astype(float)
     finite = np.isfinite(values.to_numpy()).all(axis=1) & (values["stderr"] > 0).to_numpy()
-    mine = rows[rows["local"].to_numpy(dtype=bool) & finite]
+    local = rows["local"].to_numpy(dtype=bool) & finite & (rows["t_measured"].astype(float) > 0).to_numpy()
+    near = rows["near"].to_numpy(dtype=bool)
+    mine = rows[local & near]
     z = mine["excess_z"].astype(float)
     record: dict[str, Any] = {
         "points": len(mine),
+        "far": int((local & ~near).sum()),
         "with_modes": int((mine["modes"] > 0).sum()),
         "within_3": float((z.abs() <= 3).mean()) if len(mine) else np.nan,
         "mean_z": float(z.mean()) if len(mine) else np.nan,
@@ -209,7 +234,8 @@ def _compared(
 
         def slope(w: Floats, x: Floats = x, y: Floats = y, error: Floats = error) -> Floats:
             bottom = float((w * x**2 / error**2).sum())
-            return np.array([float((w * x * y / error**2).sum()) / bottom if bottom > 0 else np.nan])
+            # Below one, all predictions together are no more than one standard error.
+            return np.array([float((w * x * y / error**2).sum()) / bottom if bottom > 1 else np.nan])
 
         found = resampled(part, slope, level=level, rng=rng, families=families)
         (low,), (high,) = found.interval()

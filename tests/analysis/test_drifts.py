@@ -52,6 +52,12 @@ def test_no_error_no_z():
     assert np.isnan(again(change(points(), 0, stderr=0.0))["z"][0])
 
 
+def test_without_noise_there_is_no_z_but_rounding():
+    table = again(change(points(), 0, t_nominal=0.0, drift_noise=1e-17, stderr=1e-18))
+    assert np.isnan(table["z"][0])
+    assert np.isfinite(table["z"][1:]).all()
+
+
 @pytest.fixture(scope="module")
 def summary():
     return drift_summary(points(error=0.3)).set_index("batch_size")

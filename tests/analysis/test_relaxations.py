@@ -171,6 +171,16 @@ def test_a_control_of_another_rate_is_said_to_be_one():
     assert set(relaxation_pairs(buffers, traces)["control"]) == {"isotropic"}
 
 
+def test_isotropic_noise_of_a_given_temperature_has_full_batches_for_a_control():
+    table, traces = controlled(settings=((0.1, 8),))
+    table = table[table["noise"] != "minibatch"]
+    assert relaxation_pairs(table, traces).empty
+    given = table.assign(temperature=table["t_nominal"].where(table["noise"] == "isotropic"))
+    found = relaxation_pairs(given, traces)
+    assert set(zip(found["noise"], found["control"], strict=True)) == {("isotropic", "none")}
+    assert len(found) == 15 * 3
+
+
 def test_runs_are_compared_at_a_time_that_all_of_them_had():
     table, traces = controlled(limit=200.0, replicas=20)  # broken off runs have a look at 40 exactly
     short = table["noise"] == "none"

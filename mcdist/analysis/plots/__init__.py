@@ -4,6 +4,7 @@ from mcdist.analysis.plots.curvature import plot_curvature
 from mcdist.analysis.plots.dendrogram import plot_dendrogram
 from mcdist.analysis.plots.drifts import plot_drift, plot_drift_temperature
 from mcdist.analysis.plots.free_energy import plot_crossover, plot_free_energy
+from mcdist.analysis.plots.instability import plot_instability
 from mcdist.analysis.plots.matrix import plot_barrier_matrix
 from mcdist.analysis.plots.plane import plot_plane
 from mcdist.analysis.plots.profiles import plot_profiles
@@ -22,6 +23,7 @@ __all__ = [
     "plot_drift",
     "plot_drift_temperature",
     "plot_free_energy",
+    "plot_instability",
     "plot_plane",
     "plot_profiles",
     "plot_relaxation_times",

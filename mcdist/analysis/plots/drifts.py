@@ -33,7 +33,7 @@ def setting_label(row: Mapping[str, object] | pd.Series) -> str:
     if pd.notna(row["momentum"]) and float(str(row["momentum"])):
         parts.append(f"momentum {float(str(row['momentum'])):g}")
     if row["noise"] == "isotropic":
-        parts.append("isotropic")
+        parts.append("isotropic" if pd.notna(row["batch_size"]) else f"isotropic, T {float(str(row['t_nominal'])):g}")
     elif row["noise"] == "none":
         parts.append("full batches")
     return ", ".join(parts)

@@ -61,12 +61,13 @@ def drift_claims(summary: pd.DataFrame, pooled: pd.DataFrame, fits: pd.DataFrame
             Claim("The loss does not: full batches go inward, or far less", str(path), _together(against), text)
         )
     for _, row in fits.iterrows():
-        text = f"drift ~ (lr / B)^a, a = {_number(row, 'exponent_all')}, over {row['points']} points"
+        text = f"drift ~ T^a, a = {_number(row, 'exponent_all')}, over {row['points']} points"
         text += f"; of logarithms {_number(row, 'exponent')}"
         text += f" without {row['left_out']} of {row['rows']} drifts that are not outward" if row["left_out"] else ""
         text += f"; {row['exponent_all_reason']}" if row["exponent_all_reason"] else ""
         if row["temperatures"] > 1:
-            claims.append(Claim("The hotter, the faster outward", str(row["path"]), _faster(row), text))
+            name = f"The hotter, the faster outward{_which(row, 'noise', 'minibatch')}"
+            claims.append(Claim(name, str(row["path"]), _faster(row), text))
     return claims
 
 
@@ -92,7 +93,7 @@ def relaxation_claims(fits: pd.DataFrame, controls: pd.DataFrame) -> list[Claim]
     claims = []
     for _, row in fits[fits["temperatures"] > 1].iterrows():
         known = verdict(row["exponent_low"], row["exponent_high"])
-        text = f"time ~ (lr / B)^−a, a = {_number(row, 'exponent')}, {row['arrived']} of {row['runs']} runs arrived"  # noqa: RUF001
+        text = f"time ~ T^−a, a = {_number(row, 'exponent')}, {row['arrived']} of {row['runs']} runs arrived"  # noqa: RUF001
         text += f"; {row['reason']}" if row["reason"] else ""
         claims.append(Claim(f"The hotter, the sooner at an end{_which(row)}", str(row["path"]), known, text))
         if np.isfinite(row["difference"]):
@@ -100,16 +101,17 @@ def relaxation_claims(fits: pd.DataFrame, controls: pd.DataFrame) -> list[Claim]
             text = f"exponents of lr {_number(row, 'exponent_lr')} and of B {_number(row, 'exponent_batch')}"
             text += f", apart by {_number(row, 'difference')}"
             claims.append(Claim(f"lr and B matter beyond lr / B{_which(row)}", str(row["path"]), apart, text))
-    for (path, control), rows in controls.groupby(["path", "control"], sort=False, observed=True):
+    for (path, control, noise), rows in controls.groupby(["path", "control", "noise"], sort=False, observed=True):
+        moving = "Minibatches" if noise == "minibatch" else "Runs with isotropic noise"
         found = [verdict(row["drift_difference_low"], row["drift_difference_high"]) for _, row in rows.iterrows()]
         what = "full batches" if control == "none" else "isotropic noise of the same trace"
         text = f"further outward at equal effective time in {_of(found, SHOWN)}"
-        claims.append(Claim(f"Minibatches go further outward than {what}", str(path), _together(found), text))
+        claims.append(Claim(f"{moving} go further outward than {what}", str(path), _together(found), text))
         found = [_sooner(row) for _, row in rows.iterrows()]
         best = rows.iloc[int(rows["arrived_difference"].astype(float).abs().argmax())]
         text = f"more runs arrived in {_of(found, SHOWN)}; where they differ most, "
         text += f"{share(best['arrived'], np.nan, np.nan)} against {share(best['control_arrived'], np.nan, np.nan)}"
-        claims.append(Claim(f"Minibatches arrive sooner than {what}", str(path), _together(found), text))
+        claims.append(Claim(f"{moving} arrive sooner than {what}", str(path), _together(found), text))
     return claims
 
 
@@ -121,11 +123,14 @@ def entropy_claims(crossings: pd.DataFrame, predicted: pd.DataFrame) -> list[Cla
         text = f"barrier at {share(row['barrier'], row['barrier_low'], row['barrier_high'])} of the pairs"
         text += f", T* = {_number(row, 't_star')}" if np.isfinite(row["t_star"]) else ""
         claims.append(Claim(f"There is an entropic barrier, by the {row['what']}", str(row["path"]), known, text))
-    for _, row in predicted[predicted["points"] > 0].iterrows():
+    for _, row in predicted.iterrows():
+        if not row["points"]:
+            continue
         known = verdict(row["slope_low"], row["slope_high"])
         text = f"measured / predicted = {_number(row, 'slope')} over {row['points']} points"
         text += f", rank correlation {row['correlation']:.2f}" if np.isfinite(row["correlation"]) else ""
-        claims.append(Claim(f"Drifts go as predicted by the {row['what']}", str(row["path"]), known, text))
+        name = f"Drifts go as predicted by the {row['what']}{_which(row, 'noise', 'minibatch')}"
+        claims.append(Claim(name, str(row["path"]), known, text))
     return claims
 
 
@@ -135,8 +140,9 @@ def _sooner(row: pd.Series) -> str:
     return verdict(row["sooner_low"], row["sooner_high"], 0.5) if np.isnan(row["arrived_difference_low"]) else known
 
 
-def _which(row: pd.Series) -> str:
-    return f" ({row['how']})" if row.get("how") else ""
+def _which(row: pd.Series, column: str = "how", plain: str = "") -> str:
+    """What tells a claim from others of its kind, in brackets: nothing where it is the plain one."""
+    return f" ({row[column]})" if row.get(column, plain) != plain else ""
 
 
 def _of(verdicts: Sequence[str], one: str) -> str:

@@ -69,7 +69,8 @@ def _drifts(noise: Noise, families: Families) -> tuple[dict[str, list[Row]], lis
         return {"drifts": [], "drift_fits": []}, []
     by = ("path", *DRIFT_SETTINGS)
     summary = drift_summary(noise.points, by, families=families)
-    pooled = drift_summary(noise.points, ("path",), families=families)
+    hot = noise.points[noise.points["t_nominal"].astype(float) > 0]
+    pooled = drift_summary(hot, ("path",), families=families)
     fits = drift_fit(noise.points, ("path", "noise"), families=families)
     rows = [
         {
@@ -101,7 +102,7 @@ def _drifts(noise: Noise, families: Families) -> tuple[dict[str, list[Row]], lis
         }
         for _, row in fits[fits["points"] > 0].iterrows()
     ]
-    return {"drifts": rows, "drift_fits": laws}, drift_claims(summary, pooled, fits[fits["noise"] == "minibatch"])
+    return {"drifts": rows, "drift_fits": laws}, drift_claims(summary[summary["t_nominal"] > 0], pooled, fits)
 
 
 def _relaxations(noise: Noise, families: Families) -> tuple[dict[str, list[Row]], list[Claim]]:
@@ -110,9 +111,9 @@ def _relaxations(noise: Noise, families: Families) -> tuple[dict[str, list[Row]]
         return {"relaxations": [], "relaxation_fits": [], "controls": []}, []
     summary = relaxation_summary(runs, ("path", *RELAXATION_SETTINGS), families=families)
     fits = relaxation_fit(runs, ("path", "noise", *_HOW), families=families)
-    fits = fits.assign(how=[_how(runs, row) for _, row in fits.iterrows()])
+    fits = fits.assign(how=[_which_noise(runs, row) for _, row in fits.iterrows()])
     pairs = relaxation_pairs(runs, noise.traces)
-    by = ("path", "control", *_HOW, "lr", "batch_size", "t_nominal")
+    by = ("path", "control", "noise", *_HOW, "lr", "batch_size", "t_nominal")
     controls = relaxation_controls(pairs, by, families=families)
     rows = [
         {
@@ -132,7 +133,7 @@ def _relaxations(noise: Noise, families: Families) -> tuple[dict[str, list[Row]]
     laws = [
         {
             "path": row["path"],
-            "noise": f"{row['noise']}{', ' if row['how'] else ''}{row['how']}",
+            "noise": row["how"] or row["noise"],
             "runs": f"{row['arrived']} of {row['runs']}",
             "exponent": _with(row, "exponent"),
             "lr": _with(row, "exponent_lr"),
@@ -147,7 +148,7 @@ def _relaxations(noise: Noise, families: Families) -> tuple[dict[str, list[Row]]
         {
             "path": row["path"],
             "control": "full batches" if row["control"] == "none" else "isotropic noise",
-            "setting": _setting(controls, row, noise="minibatch"),
+            "setting": _setting(controls, row),
             "how": _how(runs, row),
             "pairs": row["pairs"],
             "time": number(row["time"]),
@@ -159,7 +160,7 @@ def _relaxations(noise: Noise, families: Families) -> tuple[dict[str, list[Row]]
         for _, row in controls.iterrows()
     ]
     found = {"relaxations": rows, "relaxation_fits": laws, "controls": beside}
-    return found, relaxation_claims(fits[fits["noise"] == "minibatch"], controls)
+    return found, relaxation_claims(fits, controls)
 
 
 def _entropies(study: Study, noise: Noise, families: Families) -> tuple[dict[str, list[Row]], list[Claim]]:
@@ -201,16 +202,14 @@ def _entropies(study: Study, noise: Noise, families: Families) -> tuple[dict[str
             "within": share(row["within_3"], np.nan, np.nan),
             "full": _with(row, "full_batch_slope"),
             "full_correlation": number(row["full_batch_correlation"], 2),
-            "note": _note(row["reason"], f"mode by mode at {row['with_modes']}" if row["with_modes"] else ""),
+            "note": _note(
+                row["reason"], _count(row["with_modes"], "mode by mode"), _count(row["far"], "moved too far")
+            ),
         }
         for _, row in predictions.iterrows()
         if row["points"]
     ]
-    mine = predictions[predictions["noise"] == "minibatch"] if len(predictions) else _NO_POINTS
-    return {"crossovers": rows, "above": above, "predicted": beside}, entropy_claims(summary, mine)
-
-
-_NO_POINTS = pd.DataFrame({"points": pd.Series(dtype=int)})
+    return {"crossovers": rows, "above": above, "predicted": beside}, entropy_claims(summary, predictions)
 
 
 def _above(noise: Noise, families: Families) -> list[Row]:
@@ -239,11 +238,9 @@ def _above(noise: Noise, families: Families) -> list[Row]:
     ]
 
 
-def _setting(table: pd.DataFrame, row: pd.Series, noise: str | None = None) -> str:
-    """The setting (of that noise), and what else varies in the table: temperature given, weight decay, sampling."""
-    text = [setting_label(row if noise is None else pd.concat([row, pd.Series({"noise": noise})]))]
-    if "temperature" in table.columns and "t_nominal" in table.columns and pd.notna(row["temperature"]):
-        text.append(f"T {row['t_nominal']:g}")
+def _setting(table: pd.DataFrame, row: pd.Series) -> str:
+    """The setting, and what else varies in the table: weight decay, sampling."""
+    text = [setting_label(row)]
     for column, word in (("weight_decay", "weight decay {:g}"), ("sampling", "{}")):
         if column in table.columns and table[column].nunique() > 1 and pd.notna(row[column]):
             text.append(word.format(row[column]))
@@ -261,6 +258,12 @@ def _how(runs: pd.DataFrame, row: Mapping[str, Any] | pd.Series) -> str:
     if runs["buffers"].nunique() > 1:
         parts.append(f"buffers {row['buffers']}")
     return ", ".join(parts)
+
+
+def _which_noise(runs: pd.DataFrame, row: pd.Series) -> str:
+    """The noise, where runs were made with several, and how they moved, where that varies."""
+    several = runs[runs["noise"] != "none"]["noise"].nunique() > 1
+    return ", ".join(filter(None, (str(row["noise"]) if several else "", _how(runs, row))))
 
 
 def _median(row: pd.Series) -> tuple[str, str]:

@@ -88,6 +88,7 @@ def test_settings_in_words():
     row = {"lr": 0.1, "batch_size": 8, "momentum": 0.9, "noise": "isotropic"}
     assert setting_label(row) == "lr 0.1, B 8, momentum 0.9, isotropic"
     assert setting_label(row | {"batch_size": None, "momentum": 0.0, "noise": "none"}) == "lr 0.1, full batches"
+    assert setting_label(row | {"batch_size": None, "momentum": 0.0, "t_nominal": 0.01}) == "lr 0.1, isotropic, T 0.01"
 
 
 def test_drift_against_temperature_with_its_law(ax):

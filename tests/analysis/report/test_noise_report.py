@@ -125,8 +125,8 @@ def test_what_the_data_show_is_said(page):
     assert page.claims["Noise drives outward, to the nearer end"] == SHOWN
     assert page.claims["The loss does not: full batches go inward, or far less"] == SHOWN
     assert page.claims["The hotter, the faster outward"] == SHOWN
-    assert page.claims["The hotter, the sooner at an end"] == SHOWN
-    assert page.claims["lr and B matter beyond lr / B"] == NOT_SHOWN
+    assert page.claims["The hotter, the sooner at an end (minibatch)"] == SHOWN
+    assert page.claims["lr and B matter beyond lr / B (minibatch)"] == NOT_SHOWN
     assert page.claims["Minibatches arrive sooner than full batches"] == SHOWN
     assert page.claims["There is an entropic barrier, by the log-determinant of the Hessian"] == SHOWN
 
