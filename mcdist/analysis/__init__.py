@@ -9,7 +9,9 @@ from mcdist.analysis.curvature_summaries import control_summary, curvature_profi
 from mcdist.analysis.drift_fits import drift_fit
 from mcdist.analysis.drifts import drift_points, drift_summary, free_energy_from_drift
 from mcdist.analysis.free_energy import entropy_profiles, free_energies
+from mcdist.analysis.instability import instabilities, instability_profile
 from mcdist.analysis.lengths import path_summary
+from mcdist.analysis.onsets import instability_onset, onset_difference
 from mcdist.analysis.plots import (
     plot_barrier_matrix,
     plot_barrier_strip,
@@ -20,6 +22,7 @@ from mcdist.analysis.plots import (
     plot_drift,
     plot_drift_temperature,
     plot_free_energy,
+    plot_instability,
     plot_plane,
     plot_profiles,
     plot_relaxation_times,
@@ -58,8 +61,12 @@ __all__ = [
     "families",
     "free_energies",
     "free_energy_from_drift",
+    "instabilities",
+    "instability_onset",
+    "instability_profile",
     "mean_profile",
     "minimax_saddles",
+    "onset_difference",
     "pair_summary",
     "path_summary",
     "plot_barrier_matrix",
@@ -71,6 +78,7 @@ __all__ = [
     "plot_drift",
     "plot_drift_temperature",
     "plot_free_energy",
+    "plot_instability",
     "plot_plane",
     "plot_profiles",
     "plot_relaxation_times",
