@@ -21,6 +21,7 @@ from mcdist.analysis.report.curvature import curvature_rows, endpoint_curvature_
 from mcdist.analysis.report.families import cycle_rows, family_heads, family_rows
 from mcdist.analysis.report.noise import noise_of, noise_rows
 from mcdist.analysis.report.published import published_rows
+from mcdist.analysis.report.split import split_section
 from mcdist.analysis.report.studies import Study, studies
 from mcdist.analysis.report.sweep import SweepTables, read_sweep
 from mcdist.analysis.report.text import sentence
@@ -76,6 +77,7 @@ def render(tables: SweepTables) -> str:
         endpoints=rows.endpoint_rows(tables),
         endpoint_metrics=[metric_name(metric) for metric in rows.ENDPOINT_METRICS],
         studies=[_study(study, number, related) for number, study in enumerate(studies(tables), 1)],
+        split=split_section(tables),
         trials=trials_section(tables.trials),
         published=_published(tables, related),
         failures=failures[:_MOST_FAILURES],
