@@ -25,7 +25,8 @@ class Valley(Problem):
 
         g(y) = a + (m - a) sin^2(pi y),   L(y) = e sin^2(pi y)   for y in [0, 1];
 
-    beyond, g = a and L = w d^2 / 2 with d the distance to [0, 1]. Both are continuous with their slopes.
+    beyond, g = a and L = w d^2 / 2 with d the distance to [0, 1]. Both are continuous with their slopes; the curvature of L
+    jumps at 0 and 1, and is there that of the inside.
 
     At temperature T, theta <- theta - eta grad V + sqrt(2 T eta) xi is the Langevin dynamics of V in the limit of small
     eta. x is fast: given y, its n components are normal with variance T / g(y). Without it y feels the free energy
@@ -111,7 +112,7 @@ class Valley(Problem):
         with torch.no_grad():
             theta, rise = points.theta, self._m - self._a
             y, half = theta[:, self._n], 0.5 * theta[:, : self._n].square().sum(1)
-            inside = y.clamp(0.0, 1.0)
+            inside = y.clamp(0.0, 1.0)  # for once no slope of it is wanted, so that the faster way will do
             turn, outside = math.pi * inside, y - inside
             bump, steep = turn.sin().square_(), (2.0 * turn).sin_().mul_(math.pi)
             pull = half * rise + self._e  # of the bump on V
@@ -166,13 +167,13 @@ class Valley(Problem):
 
 def _bump(y: Tensor) -> Tensor:
     """sin^2(pi y) in [0, 1], 0 beyond."""
-    return torch.sin(math.pi * y.clamp(0.0, 1.0)).square()
+    return torch.sin(math.pi * (y - _outside(y))).square()
 
 
 def _bump_slope(y: Tensor) -> Tensor:
-    return math.pi * torch.sin(2.0 * math.pi * y.clamp(0.0, 1.0))
+    return math.pi * torch.sin(2.0 * math.pi * (y - _outside(y)))
 
 
 def _outside(y: Tensor) -> Tensor:
-    """How far y lies beyond [0, 1], below it as a negative number."""
-    return y - y.clamp(0.0, 1.0)
+    """How far y lies beyond [0, 1], below it as a negative number; its slope at 0 and at 1 is that inside, 0."""
+    return (y - 1.0).relu() - (-y).relu()

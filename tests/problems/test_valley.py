@@ -111,7 +111,7 @@ def measured(of: Valley, y: float, **how: Any) -> Curvature:
 
 
 @EVERY
-@pytest.mark.parametrize("y", [0.1, 0.37, 0.5])
+@pytest.mark.parametrize("y", [0.0, -0.0, 0.1, 0.37, 0.5, 1.0])
 def test_curvature_on_the_floor(of: Valley, y: float) -> None:
     """At x = 0 the Hessian is diagonal: g(y) as often as x has dimensions, and L''(y) = 2 pi^2 e cos(2 pi y)."""
     n, at = of.layout.size - 1, torch.tensor(y, dtype=torch.float64)
