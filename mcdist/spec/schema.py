@@ -103,7 +103,12 @@ def _tidy(node: Schema) -> Schema:
 
 
 def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
-    """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `pairs: all`, `pairs: [[0, 1]]`."""
+    """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `pairs: all`, `pairs: [[0, 1]]`; and on and off,
+    which are true and false to YAML.
+    """
+    resources = definitions["ResourcesSpec"]["properties"]
+    for switch in ("compile", "cuda_graphs", "channels_last"):
+        resources[switch] = _any_of(resources[switch], {"type": "boolean"})
     endpoints, pairs = definitions["EndpointsSpec"]["properties"], definitions["PairsSpec"]
     endpoints["seeds"] = _any_of({**endpoints["seeds"], "minItems": 1}, {"type": "integer", "minimum": 1})
     for name, count in (("DriftSpec", "starts"), ("DriftSpec", "steps"), ("RelaxationSpec", "starts")):

@@ -17,7 +17,11 @@ from spec.examples import FULL, GOOD, SPAWNED, sweeps
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
-JOBS = sorted((Path(__file__).parents[2] / "jobs").rglob("*.yaml"))
+JOBS = [
+    job
+    for job in sorted((Path(__file__).parents[2] / "jobs").rglob("*.yaml"))
+    if "space" not in yaml.safe_load(job.read_text(encoding="utf-8"))  # a study is no sweep
+]
 
 
 def takes(text: str) -> bool:
@@ -71,6 +75,7 @@ RIGHT = {
     "none": ("pairs: all", "pairs: none"),
     "random": ("pairs: all", "pairs: {random: 3, seed: 1}"),
     "list": ("pairs: all", "pairs: [[0, 1], [1, 2]]"),
+    "on and off": ("pairs: all", "resources: {compile: off, cuda_graphs: on, channels_last: auto}"),
     "auto or number": ("pairs: all", "resources: {workers: auto, gpus: 0.5, pack: 4}"),
 }
 
@@ -100,6 +105,7 @@ WRONG = {
     "unknown pairs": ("pairs: all", "pairs: al"),
     "triple": ("pairs: all", "pairs: [[0, 1, 2]]"),
     "odd name": ("name: test", "name: a b"),
+    "neither on nor off": ("pairs: all", "resources: {compile: 1}"),
 }
 
 
