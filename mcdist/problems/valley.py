@@ -25,8 +25,8 @@ class Valley(Problem):
 
         g(y) = a + (m - a) sin^2(pi y),   L(y) = e sin^2(pi y)   for y in [0, 1];
 
-    beyond, g = a and L = w d^2 / 2 with d the distance to [0, 1]. Both are continuous with their slopes; the curvature of
-    L jumps at 0 and 1, and is there that of the inside.
+    beyond, g = a and L = w d^2 / 2 with d the distance to [0, 1]. Both are continuous with their slopes; the curvature
+    of L jumps at 0 and 1, and is there that of the inside.
 
     At temperature T, theta <- theta - eta grad V + sqrt(2 T eta) xi is the Langevin dynamics of V in the limit of small
     eta. x is fast: given y, its n components are normal with variance T / g(y). Without it y feels the free energy

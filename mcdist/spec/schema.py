@@ -103,8 +103,8 @@ def _tidy(node: Schema) -> Schema:
 
 
 def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
-    """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `pairs: all`, `pairs: [[0, 1]]`; and on and off,
-    which are true and false to YAML.
+    """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `pairs: all`, `pairs: [[0, 1]]`; and on and
+    off, which are true and false to YAML.
     """
     resources = definitions["ResourcesSpec"]["properties"]
     for switch in ("compile", "cuda_graphs", "channels_last"):
