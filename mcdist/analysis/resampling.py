@@ -90,6 +90,10 @@ def families(endpoints: pd.DataFrame) -> dict[str, str]:
         for name, problem, seed in zip(*(endpoints[c] for c in ("endpoint_id", "problem", "seed")), strict=True)
         if pd.notna(seed)
     }
+    if "spawn_epoch" in endpoints:  # what branches come from is no end point itself; its seed is theirs
+        branches = endpoints[endpoints["spawn_epoch"].notna()]
+        for trunk, problem, seed in zip(*(branches[c] for c in ("parent_id", "problem", "seed")), strict=True):
+            origins.setdefault(str(trunk), (str(problem), int(seed)))
     roots = {str(name): root(str(name)) for name in endpoints["endpoint_id"]}
     first: dict[tuple[str, int], str] = {}
     for name in sorted(set(roots.values()) & set(origins)):

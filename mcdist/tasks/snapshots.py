@@ -22,7 +22,7 @@ def snapshot(problem: Problem, points: Points, memory: Mapping[str, Tensor], k: 
     same for all points.
     """
     own = {name: tensor if tensor.dim() == 0 else tensor[k] for name, tensor in memory.items()}
-    parts = problem.state(points, k) | {_MEMORY + name: tensor.cpu().clone() for name, tensor in own.items()}
+    parts = problem.state(points, k) | {_MEMORY + name: tensor.cpu() for name, tensor in own.items()}
     return {f"epoch_{epoch}.{name}": tensor for name, tensor in parts.items()}
 
 

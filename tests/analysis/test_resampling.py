@@ -69,6 +69,18 @@ def test_end_points_of_one_problem_and_seed_are_one_family():
     assert families(table) == {"a": "a", "b": "a", "c": "c", "d": "d"}
 
 
+def test_branches_of_one_seed_are_one_family_with_its_end_point_whatever_the_rate():
+    """What was split is in no row of its own; a training of the same seed began as it did."""
+    rows = [("b0", "trunk-fast", 0, 4), ("b1", "trunk-fast", 0, 8), ("b2", "trunk-slow", 0, 4), ("b3", "other", 1, 4)]
+    names = ("endpoint_id", "parent_id", "seed", "spawn_epoch")
+    said = [
+        dict(zip(names, row, strict=True)) for row in [*rows, ("plain", None, 0, None), ("tuned", "plain", 7, None)]
+    ]
+    found = families(frame("endpoints", [row | {"problem": "digits/mlp"} for row in said]))
+    assert len({found[name] for name in ("b0", "b1", "b2", "plain", "tuned")}) == 1
+    assert found["b3"] != found["b0"]
+
+
 def test_units_are_numbered_by_name_after_families_are_joined():
     pairs = pd.DataFrame({"endpoint_a": ["x", "y"], "endpoint_b": ["z", "x"]})
     units, n = codes(pairs, {"z": "x"})
