@@ -81,9 +81,11 @@ def _faster(row: pd.Series) -> str:
 
 def _energy(row: pd.Series) -> str:
     """Whether full batches are shown not to do what noise does: opposed, or far smaller."""
-    if not row["drift_noise_low"] > 0:
-        return NOT_SHOWN
-    if row["drift_full_batch_high"] < 0 or (row["ratio_high"] < _SMALLER):
+    if row["drift_full_batch_high"] < 0:
+        return SHOWN
+    if not row["drift_noise_low"] > 0:  # where noise shows nothing, what full batches do is all there is
+        return verdict(-row["drift_full_batch_high"], -row["drift_full_batch_low"])
+    if row["ratio_high"] < _SMALLER:
         return SHOWN
     return OPPOSITE if row["ratio_low"] > 1 else NOT_SHOWN
 

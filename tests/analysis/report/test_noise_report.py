@@ -206,6 +206,7 @@ def settings(*rows):
         ([(1.0, 0.02, 0.01)], SHOWN, SHOWN),  # far less
         ([(1.0, 0.5, 0.01)], SHOWN, NOT_SHOWN),
         ([(1.0, 3.0, 0.01)], SHOWN, OPPOSITE),  # the loss drives outward, more than noise
+        ([(0.001, 0.5, 0.01)], NOT_SHOWN, OPPOSITE),  # the loss alone drives outward
         ([(1.0, -0.5, 0.01), (0.001, -0.5, 0.01)], SHOWN, SHOWN),  # the cold one shows nothing
         ([(1.0, -0.5, 0.01), (-1.0, -0.5, 0.01)], NOT_SHOWN, SHOWN),  # both directions
     ],
