@@ -34,15 +34,16 @@ def found(uri: Path) -> dict[str, pd.DataFrame]:
 
 
 def test_every_kind_was_done_and_every_table_has_rows(found: dict[str, pd.DataFrame]) -> None:
-    assert set(found["tasks"].kind) == set(TASK_SPECS) - {"pause"}
-    assert {name for name, rows in found.items() if rows.empty} == set()
+    """Trials are asked for by a study, pauses by a benchmark."""
+    assert set(found["tasks"].kind) == set(TASK_SPECS) - {"pause", "trial"}
+    assert {name for name, rows in found.items() if rows.empty} == {"trials"}
     assert set(found) == set(TABLES)
 
 
 def test_rows_join(found: dict[str, pd.DataFrame]) -> None:
     """What refers to a path, an end point or a plane refers to one that is there."""
     paths, ends = set(found["paths"].path_id), set(found["endpoints"].endpoint_id)
-    for name in ("path_points", "barriers", "path_cycles"):
+    for name in ("path_points", "barriers", "path_cycles", "drifts", "relaxations", "relaxation_traces"):
         assert set(found[name].path_id) <= paths
     for name in ("curvature", "spectra", "spectral_densities", "planes", "history"):
         assert set(found[name].path_id.dropna()) <= paths

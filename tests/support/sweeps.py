@@ -33,13 +33,14 @@ def small_sweep(**changes: Any) -> dict[str, Any]:
 
 
 def every_kind_of_task() -> dict[str, Any]:
-    """Three end points and three branches of another network, every kind of path, aligned and not, a tour, curvature
-    and planes: every kind of task of a sweep, in a few seconds.
+    """Three end points and three branches of another network, every kind of path, aligned and not, a tour,
+    curvature, planes, drifts and relaxations: every kind of task of a sweep, in a few seconds.
     """
     train = {"epochs": 1, "lr": 0.05, "batch_size": 32}
     neb = {"pivots": 2, "most": 3, "batch_size": 50, "dense": 2}
     neb["cycles"] = ({"steps": 3, "lr": 0.05}, {"steps": 2, "lr": 0.01})
     measures = ("lambda_max", "fisher_trace", "hessian_trace", "top_k", "log_det", "density")
+    walked = {"lr": 0.05, "batch_size": 8, "replicas": 3, "samples": 60}
     return small_sweep(
         name="every-kind",
         endpoints=[
@@ -60,8 +61,9 @@ def every_kind_of_task() -> dict[str, Any]:
                 {"at": "endpoints", "samples": 60, "measures": measures, "probes": 4, "layers": True},
             ],
             "plane": [{"points": 3, "pairs": [[0, 1]]}, {"points": 3, "through": [[0, 1, 2]]}],
-            "drift": {"starts": [0.3, 0.5], "steps": [2, 4], "lr": 0.05, "batch_size": 8, "replicas": 3, "samples": 60},
+            "drift": walked | {"starts": [0.3, 0.5], "steps": [2, 4]},
         },
+        relaxations=walked | {"kinds": ["bezier", "autoneb"], "starts": [0.3, 0.6], "time": 1.0, "project": 3},
         resources={"pack": 2},
     )
 
@@ -77,7 +79,10 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values(keys).reset_index(drop=True)
 
 
-_KEYS = ("task_id", "sweep", "role", "t", "metric", "epoch", "cycle", "measure", "operator", "layer", "index", "x", "y")
+_KEYS = (
+    *("task_id", "sweep", "role", "t", "metric", "epoch", "cycle", "measure", "operator", "layer", "index", "x", "y"),
+    *("s0", "replica", "step", "steps"),
+)
 
 
 def assert_same_tables(got: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame], **how: Any) -> None:
