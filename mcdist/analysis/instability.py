@@ -49,7 +49,8 @@ def instabilities(
 
     - `what`: "energetic" (losses and errors of `barriers`) or "curvature"; `measure`: the metric or the measure;
     - `ends`: mean of both ends; `sup`: the greatest value over the line, ends included; NaN if one is missing;
-    - `instability` = sup - ends, `ratio` = sup / ends; no ratio where `ends` is not positive, and of logarithms.
+    - `instability` = sup - ends, `ratio` = sup / ends; no ratio where `ends` is not positive, and of logarithms. A
+      log-determinant counts as sum ln(lambda / floor): T / 2 times its instability is the entropic barrier at T.
 
     A pair without a measure that others of its problem have has NaN there. Of several profiles of a line the finest
     counts; seeds of the subset of `curvature` are rows of their own. Raises RequestError for a column that is not
@@ -98,6 +99,9 @@ def _curved(pairs: pd.DataFrame, curvature: pd.DataFrame) -> pd.DataFrame:
     for _, of_problem in mine.merge(pairs[["path_id", "problem"]], on="path_id", suffixes=("", "_")).groupby("problem"):
         for measure in sorted(of_problem["measure"].unique()):
             rows = positions(of_problem, measure)
+            if measure.endswith(_LOGARITHM):  # over another number of eigenvalues it would not be the same thing
+                above = rows["value"].astype(float) - rows["rank"].astype(float) * np.log(rows["floor"].astype(float))
+                rows = rows.assign(value=above)
             for key, part in groups(rows, ["path_id", "subset_seed"]):
                 records.append({"path_id": key[0], "measure": measure} | _along(part))
     found = pd.DataFrame(records, columns=["path_id", "measure", "ends", "sup"])

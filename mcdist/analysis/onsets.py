@@ -9,6 +9,15 @@ Intervals: parents are resampled with all their pairs at all epochs, and each sa
 The ends are percentiles of the bounds, at the levels of a normal law at sqrt(n / (n - 1)) t(n - 1) for n parents: plain
 percentiles cover too little where those are few (Hesterberg 2015). Censored samples have their place in them, as they
 have none in estimate +- t * error.
+
+Measured coverage of the 95 % intervals of both onsets and of their difference, 300 simulated sweeps each (eight epochs;
+every parent has instabilities A exp(-k / tau), A and tau log-normal with a standard deviation of the logarithm of 0.5,
+and as much noise from pair to pair), which says why the median is the default:
+
+              median           mean
+    n = 4   0.87 to 0.87    0.70 to 0.80
+    n = 8   0.97 to 0.97    0.83 to 0.87
+    n = 20  0.97 to 0.99    0.90 to 0.91
 """
 
 from __future__ import annotations

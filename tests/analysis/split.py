@@ -18,7 +18,7 @@ ENDS = {
     "train_loss": 0.1,
     "lambda_max": 2.0,
     "fisher_trace": 1.0,
-    "log_det": -5.0,
+    "log_det": 5.0,
 }
 ERRORS, CURVED = ("train_error", "test_error", "train_loss"), ("lambda_max", "fisher_trace", "log_det")
 T = np.linspace(0, 1, 5)
@@ -75,7 +75,12 @@ def _measure(tables: dict[str, list[Row]], path: Row, problem: str, measure: str
     for t in T:
         place = {"path_id": path["path_id"], "problem": problem, "role": "path", "t": t, "s": t}
         setting = {"measure": measure, "n_samples": 100, "subset_seed": 0, "weight_decay": 0.0}
-        tables["curvature"].append(place | setting | {"value": inner.get(float(t), mean)})
+        value = inner.get(float(t), mean)
+        if measure == "log_det":  # of sum ln(lambda / floor), over a number of eigenvalues that differs from t to t
+            rank = 10 + round(8 * t)
+            setting |= {"floor": 0.01, "rank": rank}
+            value += rank * np.log(0.01)
+        tables["curvature"].append(place | setting | {"value": value})
 
 
 def frames(rows: Mapping[str, list[Row]]) -> list[pd.DataFrame]:
