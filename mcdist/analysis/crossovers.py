@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mcdist.analysis.drifts import DRIFT_SETTINGS
-from mcdist.analysis.free_energy import by_profile, is_trace
+from mcdist.analysis.free_energy import by_profile, is_trace, shaped_temperature
 from mcdist.analysis.pairs import check_columns
 from mcdist.analysis.shares import share_summary
 from mcdist.analysis.summaries import COUNTS, pair_summary
@@ -125,8 +125,8 @@ def above_crossover(
     whose measured temperature exceeds their T*.
 
     `points` has `path_id`, `t_measured`, `n_params`, s and the settings: drifts or relaxations. The temperature of a
-    path is the mean over its starts. A trace is compared by T0 = T P / Tr H(s*), the noise shaped as the Hessian that
-    has as much of it in all. Columns `by`, the counts of `pair_summary`, `share`, `low`, `high`, `reason`;
+    path is the mean over its starts. A trace is compared by T0 (`shaped_temperature`) at s*.
+    Columns `by`, the counts of `pair_summary`, `share`, `low`, `high`, `reason`;
     `temperature` and `t_star`: medians over the pairs.
     """
     settings = [c for c in by if c in points.columns and c not in _OF_PATH]
@@ -134,10 +134,14 @@ def above_crossover(
     crossovers = crossovers.drop(columns=[c for c in settings if c in crossovers.columns])
     own = points.groupby(["path_id", *settings], dropna=False)[["t_measured", "n_params"]].mean().reset_index()
     joined = crossovers[crossovers["t_star"].notna()].merge(own.astype({"path_id": object}), on="path_id")
-    trace = joined["measure"].astype(str).map(is_trace).astype(bool)
     heat = joined["t_measured"].astype(float)
-    shaped = heat * joined["n_params"].astype(float) / joined["stiffness_star"].astype(float)
-    heat = heat.where(~trace, shaped)
+    P, stiffness = joined["n_params"].astype(float), joined["stiffness_star"].astype(float)
+    decay = joined["loss_weight_decay"].astype(float).fillna(0.0) if "loss_weight_decay" in joined else 0.0 * P
+    for measure, rows in joined.groupby(joined["measure"].astype(str)):
+        if is_trace(str(measure)):
+            at = rows.index
+            T, n, trace, w = (np.asarray(c.loc[at], dtype=np.float64) for c in (heat, P, stiffness, decay))
+            heat.loc[at] = shaped_temperature(str(measure), T, n, trace, w)
     above = (heat > joined["t_star"].astype(float)).astype("boolean").where(heat.notna())
     joined = joined.assign(temperature=heat, above=above)
     table = share_summary(joined, "crossovers", by, "above", level=level, families=families)

@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 from mcdist.analysis.curvature import SETTINGS
 from mcdist.analysis.pairs import check_columns, groups
 
-__all__ = ["entropy_profiles", "free_energies", "is_log_det", "is_trace", "objective_profile"]
+__all__ = [
+    "entropy_profiles",
+    "free_energies",
+    "is_log_det",
+    "is_trace",
+    "objective_profile",
+    "shaped_temperature",
+]
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +46,18 @@ def is_log_det(measure: str) -> bool:
 def is_trace(measure: str) -> bool:
     """Whether the measure is a trace, of whatever matrix."""
     return measure.endswith(_TRACE)
+
+
+def shaped_temperature(measure: str, T: Floats, P: Floats, trace: Floats, decay: Floats) -> Floats:
+    """T0 of noise shaped as a matrix of that trace, as much of it in all as isotropic noise of T: T0 = T P / Tr H.
+
+    Of the Hessian and the Gauss-Newton matrix the part of weight decay, `decay` P, is left out of the trace: gradients
+    of single examples do not differ by it, so there is no noise of its shape (the Fisher trace has none of it). NaN
+    where nothing is left.
+    """
+    own = trace - (0.0 if measure.startswith("fisher") else decay) * P
+    result: Floats = np.where(own > 0, T * P / np.where(own > 0, own, 1.0), np.nan)
+    return result
 
 
 def entropy_profiles(

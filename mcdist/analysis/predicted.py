@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.stats import spearmanr
 
-from mcdist.analysis.free_energy import by_profile, entropy_profiles, is_trace, objective_profile
+from mcdist.analysis.free_energy import by_profile, entropy_profiles, is_trace, objective_profile, shaped_temperature
 from mcdist.analysis.pairs import check_columns, pair_groups
 from mcdist.analysis.resampled import resampled
 from mcdist.analysis.resampling import stream
@@ -49,7 +49,7 @@ def predicted_drift(
     b), as a part of the path's length:
 
         noise:        -(1 / length^2) t (T / 2) d/ds sum ln(lambda / floor)   (log-determinants)
-                      -(1 / length^2) t (T0 / 2) d/ds Tr H, T0 = T P / Tr H   (traces)
+                      -(1 / length^2) t (T0 / 2) d/ds Tr H, T0: `shaped_temperature`   (traces)
         full batches: -(1 / length^2) t dL/ds
 
     - `predicted_plain`: as above; `predicted_noise`: with the factor `transient(lambda_i t)` for every mode where
@@ -122,8 +122,10 @@ def _predicted(points: pd.DataFrame, profile: _Profile, path_points: pd.DataFram
     slope = _slope(profile.s, profile.stiffness, s)
     if is_trace(str(profile.about["measure"])):
         value = np.interp(s, profile.s, profile.stiffness) if len(profile.s) else np.full(len(s), np.nan)
-        slope = slope * np.where(value > 0, P / np.where(value > 0, value, 1.0), np.nan)
-    plain = scale * T / 2 * slope
+        decay = np.full(len(s), float(profile.about.get("loss_weight_decay") or 0.0))
+        plain = scale * shaped_temperature(str(profile.about["measure"]), T, P, value, decay) / 2 * slope
+    else:
+        plain = scale * T / 2 * slope
     floor = float(profile.about.get("floor") or np.nan)
     used = profile.modes.shape[1] and np.isfinite(floor)
     noise = scale * T / 2 * _filled_slope(profile, floor, s, time) if used else plain

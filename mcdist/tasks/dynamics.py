@@ -37,7 +37,7 @@ _REACH = 1e-3  # of a path's length: so far to either side its direction is look
 
 def dynamics_of(spec: DynamicsSpec) -> Dynamics:
     """The noisy dynamics that a spec describes; of the plain SGD of a drift, or of a relaxation's optimizer."""
-    name, options = "sgd", {"momentum": spec.momentum}
+    name, options = "sgd", dict[str, Any](momentum=spec.momentum)
     if isinstance(spec, RelaxationSpec):
         name = spec.optimizer
         options = {"momentum": spec.momentum, "nesterov": spec.nesterov}

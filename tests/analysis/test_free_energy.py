@@ -13,6 +13,7 @@ from mcdist.analysis import (
     predicted_drift,
     predicted_summary,
 )
+from mcdist.analysis.free_energy import shaped_temperature
 from mcdist.analysis.predicted import transient
 
 from .moved import GRID, drift_rows, frames, loss_rows, mode_rows, pairs, stiffness_rows
@@ -138,7 +139,20 @@ def test_settings_that_were_hotter_than_the_crossover():
     assert log["share"].to_dict() == {batch: float(3 * 0.1 / batch > star) for batch in (4, 16, 64)}
     np.testing.assert_allclose(log["t_star"], star)
     trace = found[found["measure"] == "hessian_trace"].set_index("batch_size")
-    np.testing.assert_allclose(trace["temperature"], [3 * 0.1 / batch * 100 / 6 for batch in trace.index])
+    np.testing.assert_allclose(
+        trace["temperature"], [3 * 0.1 / batch * 100 / (6 - 0.002 * 100) for batch in trace.index]
+    )
+
+
+def test_noise_has_not_the_shape_of_weight_decay():
+    """T P spread over what of the trace single examples differ by; nothing where that is nothing."""
+    one = np.ones(1)
+    found = {
+        m: shaped_temperature(m, 0.1 * one, 50 * one, 8 * one, 0.1 * one) for m in ("hessian_trace", "fisher_trace")
+    }
+    assert found["hessian_trace"] == pytest.approx(0.1 * 50 / (8 - 5))
+    assert found["fisher_trace"] == pytest.approx(0.1 * 50 / 8)
+    assert np.isnan(shaped_temperature("ggn_trace", one, 50 * one, 4 * one, 0.1 * one)).all()
 
 
 @pytest.mark.parametrize("x", [1e-6, 1e-4, 1e-2, 1.0, 50.0])
@@ -167,8 +181,10 @@ def test_the_prediction_is_minus_the_slope_of_the_free_energy():
     law = [expected(s, T, 0.5, late=True) for s, T in zip(log["s"], log["t_measured"], strict=True)]
     np.testing.assert_allclose(log["predicted_noise"], law, rtol=0.02)  # splines through nine places
     assert (log["modes"] == 0).all()
-    # T0 = T P / Tr H: of modes that grow alike, P / 2 times the log-determinant's slope of two modes
-    np.testing.assert_allclose(trace["predicted_noise"].to_numpy() / (100 / 2), law, rtol=0.02)
+    # T0 = T P / (Tr H - decay P): of modes that grow alike, Tr H / (Tr H - decay P) P / 2 times the slope of two modes
+    own = 3 * (1 + np.sin(np.pi * trace["s"].to_numpy(dtype=float)) ** 2)
+    shape = 100 / 2 * own / (own - 0.002 * 100)
+    np.testing.assert_allclose(trace["predicted_noise"].to_numpy() / shape, law, rtol=0.02)
     loss = -np.where(log["s"] > 0.5, 1, -1) * 0.5 / 25 * -0.01 * np.pi * np.sin(2 * np.pi * log["s"].astype(float))
     np.testing.assert_allclose(log["predicted_full_batch"], loss, rtol=0.02)
     assert (log["predicted_noise"] > 0).all()
