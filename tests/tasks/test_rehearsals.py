@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from support.tracing import AsTraced
 
+from mcdist.spec.dynamics import DriftSpec, RelaxationSpec
+from mcdist.spec.tasks import DriftTask, RelaxationTask, TwinTask
 from mcdist.tasks.registry import KINDS
 from mcdist.tasks.work import Item
 
@@ -28,6 +30,8 @@ from .bench import (
 PAIR = ("end0", "end1")
 NEB: dict[str, Any] = {"cycles": [{"steps": 6, "lr": 0.1}, {"steps": 4, "lr": 0.01}], "batch_size": 32, "most": 4}
 PROBLEM = problem_spec(batch_norm=True)
+DRIFT = DriftSpec(starts=(0.2, 0.7), steps=(10,), lr=0.1, batch_size=8, replicas=3)
+RELAX = RelaxationSpec(starts=(0.2, 0.7), time=2.0, lr=0.1, batch_size=8, replicas=3)
 
 ITEMS: dict[str, tuple[str, list[Item], float]] = {
     # kind, a pack of two, how many of the steps that are tried make up the whole
@@ -56,6 +60,10 @@ ITEMS: dict[str, tuple[str, list[Item], float]] = {
     "profile": ("profile", [profile(PROBLEM, "p")] * 2, 0.0),
     "plane": ("plane", [plane(PROBLEM, "a", "p")] * 2, 0.0),
     "curvature": ("curvature", [curvature(PROBLEM, "c", "p", measures=["lambda_max", "top_k", "density"])] * 2, 0.0),
+    # 2 paths x 2 starts (x 3 replicas) go together, a step at a time (noisy ones two)
+    "twin": ("twin", [Item("t", TwinTask(problem=PROBLEM, drift=DRIFT.twin), ("p",))] * 2, 10.0),
+    "drift": ("drift", [Item("d", DriftTask(problem=PROBLEM, drift=DRIFT), ("p", "t"))] * 2, 5.0),
+    "relaxation": ("relaxation", [Item("r", RelaxationTask(problem=PROBLEM, relaxation=RELAX), ("p",))] * 2, 10.0),
 }
 
 
@@ -63,7 +71,7 @@ def test_no_kind_is_forgotten() -> None:
     """Those that take no work to speak of have nothing to try."""
     tried = {kind for kind, _, _ in ITEMS.values()}
     assert {name for name, kind in KINDS.items() if kind.rehearse is not None} == tried
-    assert set(KINDS) - tried == {"join", "pause"}
+    assert set(KINDS) - tried == {"join", "pause", "trial"}
 
 
 @pytest.mark.parametrize("traced", [False, True], ids=["plain", "traced"])
