@@ -165,7 +165,7 @@ def assert_same_results(got: Result, expected: Result, rel: float = 1e-9) -> Non
     """The same tensors and rows, up to the order of sums."""
     assert got.tensors.keys() == expected.tensors.keys()
     for name, tensor in expected.tensors.items():
-        assert torch.allclose(got.tensors[name], tensor, rtol=0, atol=rel), name
+        assert torch.allclose(got.tensors[name], tensor, rtol=0, atol=rel, equal_nan=True), name
     assert got.rows.keys() == expected.rows.keys()
     for table, rows in expected.rows.items():
         for one, other in zip(got.rows[table], rows, strict=True):
