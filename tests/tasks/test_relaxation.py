@@ -269,6 +269,8 @@ def test_runs_that_diverge_say_so() -> None:
         )
         assert row["steps"] == 15
     assert rows(result, "relaxation_traces") == []
+    assert result.tensors["diverged"].all()
+    assert not result.tensors["censored"].any()
 
 
 def test_a_path_of_length_0_fails_alone() -> None:

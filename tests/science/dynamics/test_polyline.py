@@ -168,6 +168,33 @@ def test_tangents_point_along_it_and_at_a_vertex_ahead(name: str) -> None:
 
 
 @every
+@pytest.mark.parametrize("step", [1e-8, 1e-10])
+def test_close_to_a_vertex_the_right_segment_is_found(name: str, step: float) -> None:
+    """The distances to both differ by step^2, which is lost beside those from the path's beginning."""
+    line = polyline(name)
+    for s in (line._s[:-1] + step, line._s[1:] - step):
+        assert (line.nearest(line.at(s))[0] - s).abs().max() < 1e-14
+
+
+def test_a_vertex_that_is_nearest_has_its_own_s_and_the_tangent_ahead() -> None:
+    """Corners of segments of very different lengths, each seen from its outer side: rounding must not decide whether
+    the tangent is that before or behind.
+    """
+    pieces = (
+        normal(40, 60)
+        * torch.logspace(-2, 1, 40, dtype=torch.float64)[
+            torch.randperm(40, generator=torch.Generator().manual_seed(0)), None
+        ]
+    )
+    line = Polyline.of(FAMILIES["chain"], pieces.cumsum(0), 1)
+    inner = line._s[1:-1]
+    before, behind = line.tangents(inner - 1e-6), line.tangents(inner)
+    s, _ = line.nearest(line.at(inner) + 1e-3 * (before - behind))
+    assert torch.equal(s, inner)
+    assert torch.equal(line.tangents(s), behind)
+
+
+@every
 def test_it_has_the_paths_own_corners_or_pieces_of_one_length(name: str) -> None:
     family, M = ALL[name]
     controls, line = normal(M, 6), polyline(name)
