@@ -20,22 +20,23 @@ Tables = Mapping[str, pd.DataFrame]
 
 _COLUMNS = [
     *("name", "source", "quantity", "published", "published_low", "published_high", "setting", "kind"),
-    *("status", "data", "model", "same_setting", "estimate", "low", "high", "pairs", "endpoints", "missing"),
+    *("status", "problem", "data", "model", "same_setting", "estimate", "low", "high", "pairs", "endpoints", "missing"),
     *("reason", "note"),
 ]
+_PROBLEM = ("problem", "dataset", "model")
 _NOTHING = {"estimate": np.nan, "low": np.nan, "high": np.nan, "pairs": 0, "endpoints": 0, "missing": 0, "reason": ""}
 
 
 def published_table(tables: Tables, *, level: float = 0.95, families: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Each published number beside the same quantity of this store's paths, by data set and model.
+    """Each published number beside the same quantity of this store's paths, by problem.
 
     `tables` has the store's `endpoints`, `paths`, `path_points`, `barriers`, `curvature` and `spectra`; those that are
     not there count as empty. Paths that are neither aligned nor repaired, between two end points, count. One row per
-    published number, kind of path, and data set and model of the store's; one row `not measured` where there is none:
+    published number, kind of path, and problem of the store's; one row `not measured` where there is none:
 
     - `name`, `source`, `quantity` (in words), `published` (as published), `published_low`, `published_high`, `setting`
       (data and network it was published for);
-    - `kind`, `data`, `model`: what was measured; `same_setting`: whether that is what it was published for. Where it is
+    - `kind`, `problem`, `data`, `model`: what was measured; `same_setting`: whether it was published for that. If
       not, the two numbers are of different things and only their kind can be compared;
     - `estimate`, `low`, `high`: the median over pairs and its interval, from resampling end points; `families` are
       found from the table of end points unless given; `pairs`, `endpoints`, `missing`, `reason` as in `pair_summary`;
@@ -65,30 +66,31 @@ def _rows(entry: Published, found: pd.DataFrame) -> list[dict[str, object]]:
         for row in mine.to_dict("records"):
             same = row["dataset"] in entry.data and row["model"] in entry.models
             numbers = {name: row[name] for name in _NOTHING}
-            where = {"kind": kind, "data": row["dataset"], "model": row["model"], "same_setting": same}
+            where = {"kind": kind, "problem": row["problem"], "data": row["dataset"], "model": row["model"]}
+            where |= {"same_setting": same}
             rows.append(about | where | numbers | {"status": "measured"})
     if rows:
         return rows
-    nowhere = {"kind": entry.kinds[0], "data": None, "model": None, "same_setting": False}
+    nowhere = {"kind": entry.kinds[0], "problem": None, "data": None, "model": None, "same_setting": False}
     return [about | nowhere | _NOTHING | {"status": "not measured"}]
 
 
 def _plain_paths(paths: pd.DataFrame, endpoints: pd.DataFrame) -> pd.DataFrame:
     """Pairs' paths without alignment or repair, with the data set and the model of their end points."""
     if paths.empty or endpoints.empty:
-        return pd.DataFrame(columns=["path_id", "kind", "endpoint_a", "endpoint_b", "dataset", "model"])
+        return pd.DataFrame(columns=["path_id", "kind", "endpoint_a", "endpoint_b", *_PROBLEM])
     pairs, _ = without_tours(paths.drop_duplicates("path_id"))
     changed = pairs["aligned"].eq(True)
     if "repair" in pairs.columns:
         changed |= pairs["repair"].eq(True)
-    about = endpoints.drop_duplicates("endpoint_id")[["endpoint_id", "dataset", "model"]]
+    about = endpoints.drop_duplicates("endpoint_id")[["endpoint_id", *_PROBLEM]]
     about = about.dropna()  # a problem without data is in no publication
     return pairs[~changed].merge(about, left_on="endpoint_a", right_on="endpoint_id")
 
 
 def _summary(values: pd.DataFrame, level: float, families: Mapping[str, str] | None) -> pd.DataFrame:
-    """The median over pairs by kind, data set and model; groups without any value are not measured."""
-    by = ("kind", "dataset", "model")
+    """The median over pairs by kind and problem; groups without any value are not measured."""
+    by = ("kind", *_PROBLEM)
     values = values.reindex(columns=[*by, "endpoint_a", "endpoint_b", "value"])
     table = pair_summary(values, "paths", by, "value", "median", level=level, families=families, name="published")
     return table[table["pairs"] > 0]
@@ -166,7 +168,7 @@ def _mid_over_ends(curvature: pd.DataFrame, paths: pd.DataFrame) -> pd.DataFrame
     """One row per path and measurement; several settings of one measure are averaged over later."""
     parts = [
         curvature_ratios(curvature[curvature["path_id"].isin(rows["path_id"])], rows)
-        for _, rows in paths.groupby(["dataset", "model"])
+        for _, rows in paths.groupby([*_PROBLEM])
     ]
     ratios = pd.concat(parts, ignore_index=True)
     return ratios.assign(value=ratios["mid_over_ends"].astype(float))

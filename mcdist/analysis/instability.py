@@ -73,7 +73,7 @@ def _pairs(endpoints: pd.DataFrame, paths: pd.DataFrame) -> pd.DataFrame:
     check_columns(endpoints, ["endpoint_id", *about], "endpoints")
     check_columns(paths, ["path_id", "kind", "aligned", "repair", "via", "endpoint_a", "endpoint_b"], "paths")
     branches = endpoints[endpoints["spawn_epoch"].notna()].drop_duplicates("endpoint_id")
-    plain = ~paths["aligned"].fillna(False).astype(bool) & ~paths["repair"].fillna(False).astype(bool)
+    plain = ~(paths["aligned"].eq(True) | paths["repair"].eq(True))
     lines = paths[(paths["kind"] == "linear") & plain & paths["via"].isna()].drop_duplicates("path_id")
     lines = lines[["path_id", "endpoint_a", "endpoint_b"]]
     found = lines.merge(branches[["endpoint_id", *about]], left_on="endpoint_a", right_on="endpoint_id")

@@ -90,7 +90,7 @@ TRAIN = (
     Column("optimizer", STR, "sgd, adam or adamw"),
     Column("lr", REAL, "base learning rate"),
     Column("momentum", REAL, "heavy-ball momentum"),
-    Column("weight_decay", REAL, "coefficient of 0.5 |w|^2 (decoupled for adamw)"),
+    Column("weight_decay", REAL, "coefficient of 0.5 |w|^2, the problem's own included (decoupled for adamw)"),
     Column("batch_size", INT, "examples per step", "examples"),
     Column("schedule", STR, "learning-rate schedule"),
 )

@@ -51,13 +51,16 @@ def band_recipe(neb: NebSpec) -> NebRecipe:
     )
 
 
-def neb_columns(neb: NebSpec) -> dict[str, Any]:
-    """The columns that say how an elastic band, or an end point like one, was trained; epochs depend on the data."""
+def neb_columns(neb: NebSpec, own_decay: float = 0.0) -> dict[str, Any]:
+    """The columns that say how an elastic band, or an end point like one, was trained; epochs depend on the data.
+
+    own_decay: the problem's weight decay.
+    """
     return {
         "optimizer": "sgd",
         "lr": max(cycle.lr for cycle in cycles_of(neb)),
         "momentum": neb.momentum,
-        "weight_decay": neb.weight_decay,
+        "weight_decay": own_decay + neb.weight_decay,
         "batch_size": neb.batch_size,
         "schedule": "autoneb",
     }

@@ -47,7 +47,7 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
             "parent_id": item.inputs[0],
             "spawn_epoch": epoch,
             "branch": spec.branch,
-            **training_columns(spec.train),
+            **training_columns(spec.train, spec.problem.weight_decay),
         }
         for item, spec in zip(items, specs, strict=True)
     ]

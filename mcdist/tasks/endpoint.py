@@ -30,7 +30,10 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     specs = [cast(EndpointTask, item.spec) for item in items]
     problem, points, how, streams = begin(specs, bench)
     trained = train(problem, FreePoints(points.theta), points.buffers, how, streams, bench.accelerate)
-    rows = [{**problem_columns(spec.problem), "seed": spec.seed, **training_columns(spec.train)} for spec in specs]
+    rows = [
+        {**problem_columns(spec.problem), "seed": spec.seed, **training_columns(spec.train, spec.problem.weight_decay)}
+        for spec in specs
+    ]
     return outcomes(problem, items, points, trained, rows, how.batch_size)
 
 

@@ -84,7 +84,8 @@ def _one_after_another(first: Trained, second: Trained, steps: int) -> Trained:
 
 
 def _how_columns(spec: FinetuneTask, epochs: int) -> dict[str, Any]:
-    return training_columns(spec.train) if spec.neb is None else neb_columns(spec.neb) | {"epochs": epochs}
+    own = spec.problem.weight_decay
+    return training_columns(spec.train, own) if spec.neb is None else neb_columns(spec.neb, own) | {"epochs": epochs}
 
 
 def _batch_size(spec: FinetuneTask) -> int:

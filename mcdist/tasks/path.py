@@ -127,7 +127,7 @@ def _result(
 ) -> Result:
     family, controls = FAMILIES[path.kind], found.controls
     who = path_columns(item.id, path, item.inputs[0], item.inputs[1])
-    row = {**who, **length_columns(family, controls), **how_columns(path)}
+    row = {**who, **length_columns(family, controls), **how_columns(path, problem.weight_decay)}
     moved = path.ends == "free"
     known = [None if moved else _metrics(bench, i) for i in item.inputs[:2]]
     return Result(
@@ -161,11 +161,11 @@ def length_columns(family: PathFamily, controls: Tensor) -> dict[str, Any]:
     }
 
 
-def how_columns(path: PathSpec) -> dict[str, Any]:
-    """The columns that say how a path was trained."""
+def how_columns(path: PathSpec, own_decay: float = 0.0) -> dict[str, Any]:
+    """The columns that say how a path was trained. own_decay: the problem's weight decay."""
     if path.neb is not None:
-        return {"seed": path.seed, **neb_columns(path.neb)}
-    how: dict[str, Any] = {"seed": path.seed, **training_columns(path.train)}
+        return {"seed": path.seed, **neb_columns(path.neb, own_decay)}
+    how: dict[str, Any] = {"seed": path.seed, **training_columns(path.train, own_decay)}
     if path.train is not None:
         how |= {"draws": path.draws, "objective": path.objective}
     return how

@@ -44,12 +44,13 @@ def recipe(specs: Sequence[TrainSpec], like: Tensor, *, tensors: bool = False) -
     )
 
 
-def training_columns(spec: TrainSpec | None) -> dict[str, Any]:
-    """The columns that say how something was trained; none for what was not."""
+def training_columns(spec: TrainSpec | None, own_decay: float = 0.0) -> dict[str, Any]:
+    """The columns that say how something was trained; none for what was not. own_decay: the problem's weight decay."""
     if spec is None:
         return {}
     said = ("epochs", "optimizer", "lr", "momentum", "weight_decay", "batch_size")
-    return {name: getattr(spec, name) for name in said} | {"schedule": spec.schedule.kind}
+    decay = {"weight_decay": own_decay + spec.weight_decay}
+    return {name: getattr(spec, name) for name in said} | decay | {"schedule": spec.schedule.kind}
 
 
 def history_rows(trained: Trained, k: int, **owner: str) -> list[dict[str, Any]]:

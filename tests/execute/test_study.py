@@ -16,7 +16,9 @@ from support.sweeps import assert_same_tables, tables
 import mcdist
 from mcdist.analysis import write_report
 from mcdist.errors import RequestError, TaskError
-from mcdist.execute import Summary, study
+from mcdist.execute import Summary, study, study_log
+from mcdist.science.steepness import steepness
+from mcdist.spec import load_study
 from mcdist.spec.tasks import RelaxationTask
 from mcdist.tasks.registry import KINDS
 from mcdist.tasks.work import Bench, Item, Kind, Outcome
@@ -154,13 +156,28 @@ def test_more_trials_go_on_from_those_there_are(uri: Path, undisturbed: dict[str
     assert tune(adaptive_study(), uri, changes=["search.trials=3"])[0].counts == {"done": 6}  # none is forgotten
 
 
-def test_where_what_trials_share_has_changed_none_of_the_earlier_ones_counts(uri: Path) -> None:
-    tune(small_study(), uri)
-    summary, said = tune(small_study(), uri, changes=["relaxation.time=2"])
-    assert "0 of 4 trials done" in said
-    assert summary.counts == {"done": 4}
-    assert len(of_sweep(uri, "noise", "trial")) == 4
-    assert len(trials(uri)) == 8
+def drawn(uri: Path) -> list[dict[str, Any]]:
+    return list(load_study(uri / "sweeps" / "noise.yaml").settings)
+
+
+def test_earlier_trials_count_as_long_as_they_are_of_the_same_study(uri: Path) -> None:
+    """Another seed draws other settings; those that were begun stay. With another relaxation they are other trials."""
+    space = {"lr": {"uniform": [0.2, 0.8]}}
+    data = small_study(space=space, search={"method": "random", "trials": 2})
+    data["relaxation"]["batch_size"] = 8
+    tune(data, uri)
+    first = drawn(uri)
+    assert len(first) == 2
+    tune(data, uri, changes=["search.seed=1", "search.trials=3"])
+    assert drawn(uri)[:2] == first
+    summary, said = tune(data, uri, changes=["search.seed=3", "relaxation.time=2"])
+    assert "0 of 2 trials done" in said
+    assert summary.counts == {"done": 2}
+    assert not [setting for setting in drawn(uri) if setting in first]
+    assert len(of_sweep(uri, "noise", "trial")) == 2
+    assert len(trials(uri)) == 5
+    tune(data, uri, changes=["search.seed=3", "relaxation.time=2", "space.lr={uniform: [0.9, 1.0]}"])
+    assert min(setting["lr"] for setting in drawn(uri)) >= 0.9, "what is out of the new range does not count"
 
 
 def failing(lr: float) -> Callable[[Sequence[Item], Bench], list[Outcome]]:
@@ -192,9 +209,10 @@ def test_a_trial_that_fails_is_named_and_the_others_go_on(uri: Path, monkeypatch
     pd.testing.assert_series_equal(started(uri)[sorted(done)], before[sorted(done)])
 
 
-def test_optuna_is_told_of_every_complete_trial(uri: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mcdist.execute import study_log
-
+def test_optuna_is_told_how_steep_the_time_is_at_every_complete_trial(
+    uri: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By all that were complete when it was asked."""
     seen: list[list[float | None]] = []
     real = study_log.next_setting
 
@@ -204,9 +222,14 @@ def test_optuna_is_told_of_every_complete_trial(uri: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(study_log, "next_setting", watched)
     tune(adaptive_study(), uri)
-    assert [len(known) for known in seen] == list(range(7))
-    assert all(value is not None for value in seen[-1])
-    assert any(value for value in seen[-1])
+    settings = load_study(uri / "sweeps" / "adaptive.yaml").settings
+    rows = trials(uri).set_index(["lr", "batch_size"]).loc[[(one["lr"], one["batch_size"]) for one in settings]]
+    assert rows["relaxation_time"].notna().all()
+    times = rows["relaxation_time"]
+    for known, told in enumerate(seen):
+        levels, arrived = (rows[name].to_numpy(float)[:known] for name in ("t_nominal", "arrived"))
+        assert told == steepness(levels, times.to_numpy(float)[:known], arrived).tolist()
+    assert len(seen) == 7
 
 
 def test_paths_that_failed_are_left_out(uri: Path) -> None:

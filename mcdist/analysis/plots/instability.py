@@ -90,7 +90,8 @@ def plot_instability(
     ax.set(xlabel="epoch of splitting", ylabel="instability / threshold")
     ax.set_ylim(bottom=0)
     ax.set_xlim(-0.2, 1.2 * np.nanmax([1.0, epochs.max(initial=0), onsets["high"].max()]))
-    ax.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1, 1))
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1, 1))
     quiet(ax)
     return ax
 

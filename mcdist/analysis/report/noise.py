@@ -215,7 +215,7 @@ def _entropies(study: Study, noise: Noise, families: Families) -> tuple[dict[str
 def _above(noise: Noise, families: Families) -> list[Row]:
     """Settings against T*, of drifts, or of relaxations where there are no drifts."""
     points = noise.points
-    settings: tuple[str, ...] = DRIFT_SETTINGS
+    settings = tuple(column for column in DRIFT_SETTINGS if column != "steps")  # no part of a temperature
     if points.empty:
         points, settings = noise.runs, RELAXATION_SETTINGS
     points = points[points["noise"] != "none"]

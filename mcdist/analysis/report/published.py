@@ -21,7 +21,7 @@ def published_rows(table: pd.DataFrame) -> list[Row]:
     rows = []
     for (source, quantity, kind), part in table.groupby(["source", "quantity", "kind"], sort=False):
         measured = part[part["status"] == "measured"]
-        best = measured.sort_values("same_setting", ascending=False, kind="stable").drop_duplicates(["data", "model"])
+        best = measured.sort_values("same_setting", ascending=False, kind="stable").drop_duplicates("problem")
         rows.append(
             {
                 "source": source,
@@ -34,7 +34,7 @@ def published_rows(table: pd.DataFrame) -> list[Row]:
                 "measured": [
                     {
                         "text": interval(row["estimate"], row["low"], row["high"]),
-                        "setting": f"{row['data']}, {row['model']}; {row['pairs']} pairs",
+                        "setting": f"{row['problem']}; {row['pairs']} pairs",
                         "same": bool(row["same_setting"]),
                         "reason": row["reason"],
                     }

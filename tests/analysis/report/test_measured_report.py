@@ -206,7 +206,7 @@ def test_published_numbers_beside_the_measured(page):
     assert "Nothing in this report was measured on the data and networks of these papers." in page.text
     length = next(row for row in table if row[1].startswith("length"))
     assert length[3].startswith("1.5 to 2.5")
-    assert "digits, mlp; 10 pairs" in length[4]
+    assert "digits; 10 pairs" in length[4]
     assert any(row[4] == "not measured" for row in table[1:])
 
 
