@@ -176,17 +176,14 @@ def test_close_to_a_vertex_the_right_segment_is_found(name: str, step: float) ->
         assert (line.nearest(line.at(s))[0] - s).abs().max() < 1e-14
 
 
-def test_a_vertex_that_is_nearest_has_its_own_s_and_the_tangent_ahead() -> None:
-    """Corners of segments of very different lengths, each seen from its outer side: rounding must not decide whether
-    the tangent is that before or behind.
+@pytest.mark.parametrize("seed", [0, 1, 138, 153])
+def test_a_vertex_that_is_nearest_has_its_own_s_and_the_tangent_ahead(seed: int) -> None:
+    """Each seen from its outer side: rounding must not decide whether the tangent is that before or behind.
+
+    With seeds 138 and 153 the sum start + (end - start) is not the end, to the bit.
     """
-    pieces = (
-        normal(40, 60)
-        * torch.logspace(-2, 1, 40, dtype=torch.float64)[
-            torch.randperm(40, generator=torch.Generator().manual_seed(0)), None
-        ]
-    )
-    line = Polyline.of(FAMILIES["chain"], pieces.cumsum(0), 1)
+    pieces = normal(3, 2, seed=seed).abs() * torch.tensor([[0.01], [1.0], [1.0]], dtype=torch.float64)
+    line = Polyline.of(FAMILIES["chain"], torch.cat([torch.zeros_like(pieces[:1]), pieces.cumsum(0)]), 1)
     inner = line._s[1:-1]
     before, behind = line.tangents(inner - 1e-6), line.tangents(inner)
     s, _ = line.nearest(line.at(inner) + 1e-3 * (before - behind))
