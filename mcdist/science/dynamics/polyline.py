@@ -35,8 +35,8 @@ class Polyline:
     length: float
 
     def __init__(self, controls: Tensor, coefficients: Tensor, t: Tensor) -> None:
-        self._controls = controls
-        self._offsets = controls.double() - controls[:1].double()
+        self._controls, self._origin = controls, controls[0].double()
+        self._offsets = controls.double() - self._origin
         self._vertices = coefficients.to(controls.device, torch.float64)
         self._steps = self._vertices.diff(dim=0)
         self._gram = gram(controls).to(controls.device)
@@ -69,24 +69,27 @@ class Polyline:
         return s, residual
 
     def project(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """s [K] of the nearest points to theta [K, P], the distances from them [K], and the points [K, P], float64.
+        """s [K] of the nearest points to theta [K, P], the distances from them [K], and theta less these points [K, P];
+        float64.
 
         NaN where theta is not finite.
         """
-        full = theta.double()
-        inner = (full - self._controls[0]) @ self._offsets.T
-        segment, a = self._nearest_segment(inner)
-        there = self._at(segment, a)
+        away = theta.to(torch.float64, copy=True).sub_(
+            self._origin
+        )  # in place from here: memory is what this waits for
+        segment, a = self._nearest_segment(away @ self._offsets.T)
+        away.addmm_(self._coefficients(segment, a), self._offsets, alpha=-1.0)
         start, end = self._s[segment], self._s[segment + 1]
         s = torch.where(a == 1.0, end, start + a * (end - start))  # of a vertex, its own to the bit
-        return s, (full - there).norm(dim=1), there
+        return s, torch.linalg.vector_norm(away, dim=1), away
 
     def at(self, s: Tensor) -> Tensor:
         """The points [T, P] at s [T], of the control points' type; s = 0 and s = 1 give the ends bit for bit."""
         s = s.to(self._s)
         segment = self._segment(s)
         width = self._s[segment + 1] - self._s[segment]
-        theta = self._at(segment, ((s - self._s[segment]) / width).clamp(0.0, 1.0)).to(self._controls.dtype)
+        coefficients = self._coefficients(segment, ((s - self._s[segment]) / width).clamp(0.0, 1.0))
+        theta = torch.addmm(self._origin, coefficients, self._offsets).to(self._controls.dtype)
         theta[s == 0.0] = self._controls[0]
         theta[s == 1.0] = self._controls[-1]
         return theta
@@ -127,9 +130,8 @@ class Polyline:
         segment = ((away @ G) * away - 2.0 * away * (inner - best @ G)[:, None]).sum(2).argmin(1)
         return segment, a[rows, segment]
 
-    def _at(self, segment: Tensor, a: Tensor) -> Tensor:
-        coefficients = self._vertices[segment] + a[:, None] * self._steps[segment]
-        return self._controls[0] + coefficients @ self._offsets
+    def _coefficients(self, segment: Tensor, a: Tensor) -> Tensor:
+        return self._vertices[segment] + a[:, None] * self._steps[segment]
 
     def _segment(self, s: Tensor) -> Tensor:
         """The segment [T] that begins at s [T] or before, and ends behind it; never one of length 0."""

@@ -121,7 +121,7 @@ def _relaxed(walk: Walk, paths: Sequence[Polyline], hold: Hold) -> Relaxed:
     index = torch.arange(len(walk))  # those under way
     for made, steps in hold.looks():
         loss = walk.advance(steps)
-        s, residual, there = _nearest(walk.points.theta, paths)
+        s, residual = _put_back(walk.points.theta, paths, hold.project)
         going = log.enter(index, made, steps, s.cpu(), residual.cpu(), loss.cpu())
         if not bool(going.all()):
             left = going.nonzero()[:, 0]
@@ -130,21 +130,22 @@ def _relaxed(walk: Walk, paths: Sequence[Polyline], hold: Hold) -> Relaxed:
             index, paths = index[left], [paths[k] for k in left.tolist()]
             left = left.to(s.device)
             walk.keep(left)
-            s, there = s[left], there[left]
+            s = s[left]
         if hold.project:
-            walk.points.theta.copy_(there)
             _treat(walk.optimizer, hold.buffers, paths, s)
     return log.result()
 
 
-def _nearest(theta: Tensor, paths: Sequence[Polyline]) -> tuple[Tensor, Tensor, Tensor]:
-    """s [K], the distance over the path's length [K], and the nearest points [K, P]."""
+def _put_back(theta: Tensor, paths: Sequence[Polyline], project: bool) -> tuple[Tensor, Tensor]:
+    """s [K] and the distance over the path's length [K] of theta [K, P], which is put back on the path or left."""
     parts = []
     for path, own in _by_path(paths):
-        s, residual, there = path.project(theta[own])
-        parts.append((s, residual / path.length, there))
-    s, residual, there = (torch.cat(found) for found in zip(*parts, strict=True))
-    return s, residual, there
+        s, residual, away = path.project(theta[own])
+        parts.append(torch.stack([s, residual / path.length]))
+        if project:
+            theta[own] -= away.to(theta.dtype)
+    s, residual = torch.cat(parts, dim=1)
+    return s, residual
 
 
 def _treat(optimizer: Optimizer, buffers: str, paths: Sequence[Polyline], s: Tensor) -> None:

@@ -80,13 +80,13 @@ def test_what_is_on_it_is_nearest_to_itself(name: str, seed: int, s: list[float]
 def test_the_nearest_point_is_that_of_every_segment_by_itself(name: str, seed: int, far: float) -> None:
     line = polyline(name, seed)
     theta = line.at(torch.tensor([0.1, 0.5, 0.77])) + far * normal(3, 6, seed=seed + 1)
-    s, residual, there = line.project(theta)
+    s, residual, away = line.project(theta)
     for k in range(3):
         expected_s, expected = dense_nearest(line, theta[k])
         assert float(residual[k]) == pytest.approx(expected, abs=CLOSE)
         assert float(s[k]) == pytest.approx(expected_s, abs=1e-9)
-    assert (line.at(s) - there).abs().max() < CLOSE
-    assert ((theta - there).norm(dim=1) - residual).abs().max() < CLOSE
+    assert (theta - line.at(s) - away).abs().max() < CLOSE
+    assert (away.norm(dim=1) - residual).abs().max() < CLOSE
 
 
 @every
