@@ -24,16 +24,26 @@ from mcdist.science.paths import FAMILIES
 from mcdist.spec import (
     AlignSpec,
     CurvatureSpec,
+    DriftSpec,
+    EndpointsSpec,
     MeasureSpec,
     NebSpec,
     PathSpec,
     PlaneSpec,
+    ProblemSpec,
+    RelaxationSpec,
+    StudySpec,
     TrainSpec,
+    ValleySpec,
     load_spec,
+    load_study,
 )
 from mcdist.store.schemas import TABLES
 
-SPECS = (TrainSpec, PathSpec, NebSpec, AlignSpec, CurvatureSpec, PlaneSpec, MeasureSpec)
+SPECS = (
+    *(ProblemSpec, ValleySpec, EndpointsSpec, TrainSpec, PathSpec, NebSpec, AlignSpec),
+    *(MeasureSpec, CurvatureSpec, PlaneSpec, DriftSpec, RelaxationSpec, StudySpec),
+)
 
 
 @pytest.fixture
@@ -54,10 +64,11 @@ def test_the_spec_is_a_sweep(readme: str) -> None:
 def test_the_python_runs(readme: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mcdist.run(small_sweep(), store="results/digits", executor="serial", out=io.StringIO())
-    mcdist.run(shortened(repository / "jobs" / "digits-paths.yaml"), executor="serial", out=io.StringIO())
+    for job in ("digits-paths", "digits-entropic"):
+        mcdist.run(shortened(repository / "jobs" / f"{job}.yaml"), executor="serial", out=io.StringIO())
     names: dict[str, Any] = {}
     snippets = blocks(readme, "python")
-    assert len(snippets) == 3
+    assert len(snippets) == 4
     for snippet in snippets:
         exec(compile(snippet, "README.md", "exec"), names)
     assert set(names["state"]) == {"1.weight", "1.bias", "3.weight", "3.bias"}
@@ -68,17 +79,22 @@ def shortened(job: Path) -> dict[str, Any]:
     spec: dict[str, Any] = yaml.safe_load(job.read_text())
     spec["problem"]["data"] = {"name": "digits", "train_size": 150}
     spec["problem"]["model"]["args"]["hidden"] = [8]
-    spec["endpoints"]["seeds"], spec["tours"] = 3, [[0, 2, 1]]
+    spec["endpoints"]["seeds"] = 3
     for trained in (spec["endpoints"], *spec["paths"]):
         if "train" in trained:
             trained["train"]["epochs"] = 1
         if "align" in trained:
+            spec["tours"] = [[0, 2, 1]]
             trained["align"]["grid"] = ["none", "weights"]
         if "neb" in trained:
             trained["neb"] |= {"cycles": [{"steps": 2, "lr": 0.01}], "dense": 1}
-    spec["measure"]["profile"]["points"], spec["measure"]["curvature"]["points"] = 3, 3
-    for plane in spec["measure"]["plane"]:
+    spec["measure"]["profile"]["points"] = 3
+    spec["measure"]["curvature"] |= {"points": 3, "samples": 60, "max_iterations": 4, "probes": 4}
+    for plane in spec["measure"].get("plane", ()):
         plane["points"] = 3
+    for moved in (*spec["measure"].get("drift", ()), *spec.get("relaxations", ())):
+        moved |= {"starts": [0.3], "samples": 60}
+        moved |= {"steps": [2], "replicas": 2} if "steps" in moved else {"time": 0.5}
     return spec
 
 
@@ -115,4 +131,5 @@ def test_jobs_load(repository: Path) -> None:
     jobs = sorted((repository / "jobs").glob("*.yaml"))
     assert jobs
     for job in jobs:
-        assert load_spec(job).name == job.stem
+        study = "space" in yaml.safe_load(job.read_text())
+        assert (load_study(job) if study else load_spec(job)).name == job.stem

@@ -27,6 +27,8 @@ def load_spec(source: str | Path | Mapping[str, Any], changes: Sequence[str] = (
     is YAML). Raises RequestError, one line for each thing that is wrong: where, what was got, what is allowed.
     """
     parsed = read_source(source, changes, "a sweep is a mapping (name: ..., problem: ...)")
+    if {"space", "search"} <= parsed.data.keys():
+        raise RequestError(f"{parsed.name}: is a study, with a space to be searched: for 'mcdist tune', not 'run'")
     data, origins = _expanded(parsed)
     try:
         return SweepSpec.model_validate_json(json.dumps(data))

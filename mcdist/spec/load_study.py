@@ -31,6 +31,8 @@ def load_study(source: str | Path | Mapping[str, Any], changes: Sequence[str] = 
     what was got, what is allowed. Every combination of listed values and of bounds must be a possible relaxation.
     """
     parsed = read_source(source, changes, "a study is a mapping (name: ..., sweep: ..., space: ...)", StudySpec)
+    if "endpoints" in parsed.data and "space" not in parsed.data:
+        raise RequestError(f"{parsed.name}: is a sweep, with nothing to be searched: for 'mcdist run', not 'tune'")
     try:
         study = StudySpec.model_validate_json(json.dumps(parsed.data))
     except ValidationError as error:

@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from mcdist.errors import RequestError
-from mcdist.spec import RelaxationSpec, dump_study, load_study, study_schema
+from mcdist.spec import RelaxationSpec, dump_study, load_spec, load_study, study_schema
 from mcdist.spec.study import SEARCHED
 
 STUDY = """\
@@ -262,3 +262,12 @@ def test_the_schema_takes_what_the_loader_takes_and_sees_plain_mistakes() -> Non
             "a name that is no file")  # fmt: skip
     for case in seen:
         assert not schema.is_valid(yaml.safe_load(edited(*WRONG[case][0]))), case
+
+
+def test_a_study_is_no_sweep_and_a_sweep_no_study(repository: Path) -> None:
+    """The message says which command is meant."""
+    jobs = repository / "jobs"
+    with pytest.raises(RequestError, match=r"noise-tune.yaml: is a study.*'mcdist tune'"):
+        load_spec(jobs / "noise-tune.yaml")
+    with pytest.raises(RequestError, match=r"digits.yaml: is a sweep.*'mcdist run'"):
+        load_study(jobs / "digits.yaml")
