@@ -89,6 +89,8 @@ def instability_onset(
             on, threshold = criterion(str(measure), thresholds)
             bounds = samples.onsets(part, on, threshold, statistic)
             estimate = samples.interval(bounds)
+            if np.isnan(threshold):
+                estimate["reason"] = "no threshold: how much is much is for thresholds to say"
             k = part.loc[part[on].notna(), "spawn_epoch"].astype(float)
             about = {
                 "what": what,
@@ -114,7 +116,7 @@ def onset_difference(
     families: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """How much later curvature stops rising between branches than energy does: onset of each measure of curvature minus
-    that of each loss or error, in epochs; both see the same resampled parents.
+    that of each loss or error, in epochs, of those that have thresholds; both see the same resampled parents.
 
     Columns `SPAWN_SETTINGS`, `measure` (of curvature), `energetic` (the metric), `units`; `difference`, `at_least`,
     `at_most`, `low`, `high`, `reason` as for `instability_onset`; `later`: "curvature" or "energetic" where the
@@ -126,6 +128,7 @@ def onset_difference(
         found = {
             (str(what), str(measure)): samples.onsets(part, *criterion(str(measure), thresholds), statistic)
             for (what, measure), part in groups(rows, _WHAT)
+            if not np.isnan(criterion(str(measure), thresholds)[1])
         }
         for (what, measure), (low, high) in found.items():
             for (other, energetic), (least, most) in found.items():
@@ -194,7 +197,7 @@ class _Samples:
             "at_least": low[0],
             "at_most": high[0],
         }
-        reason = "" if np.isfinite([low[0], high[0]]).all() else "no values, or no threshold"
+        reason = "" if np.isfinite([low[0], high[0]]).all() else "no values"
         if not reason and self.units < MIN_UNITS:
             reason = f"too few networks: {self.units} independent, {MIN_UNITS} needed"
         least, most = (part[1:][np.isfinite(part[1:])] for part in bounds)

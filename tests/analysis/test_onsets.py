@@ -61,7 +61,7 @@ def test_thresholds_may_be_others() -> None:
     table = table_of()
     assert onset(table, "test_error", thresholds={"test_error": 0.021})["onset"] == pytest.approx(1.0)
     assert onset(table, "lambda_max", thresholds={"lambda_max": 1.14})["onset"] == pytest.approx(2.0)
-    assert onset(table, "log_det")["reason"] == "no values, or no threshold"
+    assert onset(table, "log_det")["reason"] == "no threshold: how much is much is for thresholds to say"
     assert onset(table, "log_det", thresholds={"log_det": 0.5})["onset"] == pytest.approx(6.0)
 
 
@@ -143,9 +143,10 @@ def test_curvature_persists_longer_by_so_many_epochs() -> None:
     assert row["difference"] == pytest.approx(4.5, abs=0.1)
     assert row["later"] == "curvature"
     assert set(found.index) == {
-        (m, e) for m in ("lambda_max", "fisher_trace", "log_det") for e in ("train_error", "test_error", "train_loss")
+        (m, e) for m in ("lambda_max", "fisher_trace") for e in ("train_error", "test_error", "train_loss")
     }
-    assert found.loc[("log_det", "test_error"), "later"] == "not shown"
+    given = difference(table_of(shifted), {"log_det": 0.5})
+    assert given.loc[("log_det", "test_error"), "difference"] == pytest.approx(4.5, abs=0.1)
 
 
 def test_what_both_have_in_common_cancels() -> None:
