@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from support.studies import adaptive_study, curves, small_study
@@ -230,6 +231,18 @@ def test_optuna_is_told_how_steep_the_time_is_at_every_complete_trial(
         levels, arrived = (rows[name].to_numpy(float)[:known] for name in ("t_nominal", "arrived"))
         assert told == steepness(levels, times.to_numpy(float)[:known], arrived).tolist()
     assert len(seen) == 7
+
+
+def test_where_no_run_arrived_the_exposure_bounds_the_time_from_below(uri: Path) -> None:
+    """Sixty small steps, or four large ones, after which no run has arrived yet."""
+    data = small_study(space={"lr": {"grid": [0.05, 0.8]}, "batch_size": {"grid": [2]}})
+    _, said = tune(data, uri, changes=["relaxation.time=3", "relaxation.margin=0.08"])
+    rows = trials(uri).sort_values("lr")
+    assert rows["relaxation_time"].isna().tolist() == [False, True]
+    times = np.array([rows["relaxation_time"].iloc[0], rows["exposure"].iloc[1]])
+    steep = steepness(rows["t_nominal"].to_numpy(), times, rows["arrived"].to_numpy(float))
+    assert steep[1] > 0.1
+    assert f"0 arrived · time above {times[1]:.3g} · steepness {steep[1]:.2f}" in said
 
 
 def test_paths_that_failed_are_left_out(uri: Path) -> None:
