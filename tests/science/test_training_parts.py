@@ -80,7 +80,7 @@ def assert_same_bits(got: Points, expected: Points) -> None:
         *(([1, 4], network, optimizer) for network in (plain, normed, dropped) for optimizer in MAKERS),
         *((cuts, normed, "momentum") for cuts in ([2], [0, 3], [1, 2, 3, 4])),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None) or str(value),
 )
 def test_a_training_in_parts_is_the_whole_to_the_bit(
     cuts: list[int], network: Callable[[], torch.nn.Module], optimizer: str
