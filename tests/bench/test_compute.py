@@ -69,7 +69,7 @@ def test_the_plain_network_learns_too() -> None:
     assert torch.nn.functional.cross_entropy(model(x), y) < before
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_compiled_profile_is_compared_too(tmp_path: Path) -> None:
     programs = Programs(Compiler(tmp_path))
     row = profile.mlp_row(1, 4, programs)

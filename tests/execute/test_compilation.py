@@ -399,7 +399,7 @@ def test_half_a_library_is_noticed_and_made_anew(library: Library, left: int, mo
     assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_compiled_sweep_has_the_tables_of_the_plain_one_and_is_resumed_to_the_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

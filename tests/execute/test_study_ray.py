@@ -107,6 +107,7 @@ def test_driver_killed_then_the_same_study(folder: Path, with_curves: Path) -> N
     pd.testing.assert_series_equal(started(folder)[before.index], before)  # finished work is not redone
 
 
+@pytest.mark.long
 def test_interrupted_cleanly_told_how_to_go_on_and_nothing_but_own_lines(folder: Path, with_curves: Path) -> None:
     study = longer(small_study())
     process = start(study, folder)
@@ -128,6 +129,7 @@ def test_interrupted_cleanly_told_how_to_go_on_and_nothing_but_own_lines(folder:
     assert not list((folder / "tmp").glob("mcdist-tune-*"))
 
 
+@pytest.mark.long
 def test_a_trial_whose_process_is_lost_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep, uri, fuse = curves(), str(tmp_path / "store"), tmp_path / "fuse"
     sweep["problem"]["model"] = "support.models:KillsItsWorkerOnce"
@@ -142,6 +144,7 @@ def test_a_trial_whose_process_is_lost_is_tried_again(tmp_path: Path, monkeypatc
     assert not ray.is_initialized(), "what the study started it should stop"
 
 
+@pytest.mark.long
 def test_on_a_ray_that_was_there_before_nothing_is_left(folder: Path) -> None:
     """Neither after an interrupt nor at the end: all CPUs are free again, and Ray goes on."""
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)

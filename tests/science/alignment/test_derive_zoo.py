@@ -41,7 +41,7 @@ def uncovered(network: nn.Module, structure: Structure) -> set[tuple[str, int]]:
     return found
 
 
-@pytest.mark.parametrize("name", [pytest.param(m, marks=[pytest.mark.slow] if m in SLOW else []) for m in MODELS])
+@pytest.mark.parametrize("name", [pytest.param(m, marks=[pytest.mark.long] if m in SLOW else []) for m in MODELS])
 def test_model(name: str) -> None:
     shape = (1, 8, 8) if name == "mlp" else (3, 16, 16)
     network = build_model(name, {}, shape, 10).double()
