@@ -213,7 +213,7 @@ assert compilation.Compiler(Path(sys.argv[1]))(trace(lambda x: (x * 2,), (x,)), 
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_of_two_processes_that_need_the_same_library_one_makes_it(tmp_path: Path) -> None:
     """The other one waits for it."""
     (tmp_path / "cache").mkdir()
@@ -354,7 +354,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, li
 Library = tuple[Path, list[Tensor], Trained]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_compiled_training_is_the_plain_one(library: Library) -> None:
     """Float64: another order of operations, some 1e-16 a step; the short minibatch goes the plain way."""
     _, got, record = library
@@ -369,7 +369,7 @@ def test_a_compiled_training_is_the_plain_one(library: Library) -> None:
         assert one.error == pytest.approx(other.error, abs=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_library_that_is_there_is_loaded_and_gives_the_same_bits(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,7 +381,7 @@ def test_a_library_that_is_there_is_loaded_and_gives_the_same_bits(
     assert compiler.notes == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("left", [0, 1000, -2000])
 def test_half_a_library_is_noticed_and_made_anew(library: Library, left: int, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, expected, _ = library

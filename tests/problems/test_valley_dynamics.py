@@ -187,7 +187,7 @@ def run(spec: Any, store: Path) -> Store:
     return mcdist.open_store(str(store))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_of_every_kind_of_task_and_its_report(tmp_path: Path) -> None:
     """What needs no examples, labels or test data is there, the rest is null; the report is written of it."""
     hot = {"lr": 0.01, "noise": "isotropic", "temperature": 0.01, "starts": 3, "replicas": 2}
@@ -239,7 +239,7 @@ ENERGIES = {
 PROBLEMS = pytest.mark.parametrize("problem", ENERGIES, ids=["flat", "pulled"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ends_of_the_job_are_those_of_the_valley(job: Store) -> None:
     paths = job.table("paths")
     assert len(paths) == 8
@@ -251,7 +251,7 @@ def test_ends_of_the_job_are_those_of_the_valley(job: Store) -> None:
     assert np.allclose(paths["length"], 1.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @PROBLEMS
 def test_curvature_and_crossover_of_the_job(job: Store, problem: str) -> None:
     """tr H = n g + L'', ln det = n ln g; T* = 2 |e| / (n ln(m / a))."""
@@ -274,7 +274,7 @@ def test_curvature_and_crossover_of_the_job(job: Store, problem: str) -> None:
     assert stars["t_star"].to_numpy() == pytest.approx(2 * abs(theory.e) / (4 * math.log(4)), abs=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @PROBLEMS
 def test_drifts_of_the_job(job: Store, problem: str) -> None:
     """At every temperature: from each start within 3 standard errors, four pairs together; and the factor to theory.
@@ -298,7 +298,7 @@ def test_drifts_of_the_job(job: Store, problem: str) -> None:
         assert_factor_is_1(mean, error, expected, at_most=0.25)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @PROBLEMS
 def test_full_batch_drifts_of_the_job(job: Store, problem: str) -> None:
     """y <- y - eta L'(y), a plain loop."""
@@ -311,7 +311,7 @@ def test_full_batch_drifts_of_the_job(job: Store, problem: str) -> None:
         assert row.drift_full_batch == pytest.approx(sign * (y - row.s), abs=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @PROBLEMS
 def test_the_stationary_density_of_the_job(job: Store, problem: str) -> None:
     """The share of time in five places of |s - 1/2|, from time 12 on: each within 3 standard errors, and together.
@@ -347,7 +347,7 @@ def test_the_stationary_density_of_the_job(job: Store, problem: str) -> None:
         assert stats.f.sf(F, len(some), N - len(some)) > 0.0027, T
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @PROBLEMS
 def test_the_drift_that_curvature_predicts_is_the_one_measured(job: Store, problem: str) -> None:
     tables = {name: job.table(name) for name in ("drifts", "curvature", "path_points", "paths", "spectra")}
