@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mcdist.spec.base import PLACE, SCALAR, Flag, Int, Real, Seed, SpecModel, wrong
+from mcdist.spec.training import Betas, check_optimizer
 
 __all__ = ["DriftSpec", "DynamicsSpec", "RelaxationSpec"]
 
@@ -146,18 +147,10 @@ class RelaxationSpec(DynamicsSpec):
 
     REPLICAS: ClassVar[int] = 8
 
-    OPTIMIZERS_WITH: ClassVar[dict[str, tuple[str, ...]]] = {
-        "momentum": ("sgd",),
-        "nesterov": ("sgd",),
-        "betas": ("adam", "adamw"),
-        "eps": ("adam", "adamw"),
-    }
-    """The optimisers that have an option."""
-
     time: Real = Field(gt=0.0, description="effective time at which a run is broken off: lr / (1 - momentum) x steps")
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     nesterov: Flag = Field(False, description="sgd alone: Nesterov's form of the momentum")
-    betas: tuple[Real, Real] = Field((0.9, 0.999), description="adam, adamw: decay of both moving averages, in [0, 1)")
+    betas: Betas = Field((0.9, 0.999), description="adam, adamw: decay of both moving averages, in [0, 1)")
     eps: Real = Field(1e-8, gt=0.0, description="adam, adamw: added to the denominator")
     project: Int | None = Field(15, ge=1, description="steps between projections onto the path; null: never")
     buffers: Literal["keep", "zero", "project"] = Field(
@@ -167,21 +160,9 @@ class RelaxationSpec(DynamicsSpec):
     stop: Flag = Field(True, description="whether a run ends where it has arrived")
     trace: Int = Field(50, ge=2, description="most positions kept of a run, evenly spaced")
 
-    @field_validator("betas")
-    @classmethod
-    def _in_range(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not all(0.0 <= beta < 1.0 for beta in value):
-            raise ValueError("must be two numbers in [0, 1)")
-        return value
-
     @model_validator(mode="after")
     def _consistent(self) -> RelaxationSpec:
-        for name, optimizers in self.OPTIMIZERS_WITH.items():
-            given = getattr(self, name) != type(self).model_fields[name].default
-            if given and self.optimizer not in optimizers:
-                raise wrong(f"optimizer {self.optimizer!r} has no {name}; it is for {' and '.join(optimizers)}", name)
-        if self.nesterov and not self.momentum:
-            raise wrong("nesterov needs a momentum above 0", "nesterov")
+        check_optimizer(self, self.optimizer)
         if self.noise == "isotropic" and self.optimizer != "sgd":
             raise wrong("isotropic noise of a temperature is for sgd: other optimizers rescale it", "noise")
         if self.project is None and self.buffers != "zero":

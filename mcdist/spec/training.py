@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from mcdist.spec.base import SCALAR, Flag, Int, Real, SpecModel, wrong
 
-__all__ = ["ScheduleSpec", "TrainSpec"]
+__all__ = ["OPTIMIZERS_WITH", "Betas", "ScheduleSpec", "TrainSpec", "check_optimizer"]
 
 
 class ScheduleSpec(SpecModel):
@@ -76,16 +76,38 @@ class ScheduleSpec(SpecModel):
         return {name: getattr(self, name) for name in self.OPTIONS[self.kind]}
 
 
+OPTIMIZERS_WITH: dict[str, tuple[str, ...]] = {
+    "momentum": ("sgd",),
+    "nesterov": ("sgd",),
+    "betas": ("adam", "adamw"),
+    "eps": ("adam", "adamw"),
+}
+"""The optimisers that have an option."""
+
+
+def _decays(value: tuple[float, float]) -> tuple[float, float]:
+    if not all(0.0 <= beta < 1.0 for beta in value):
+        raise ValueError("must be two numbers in [0, 1)")
+    return value
+
+
+Betas = Annotated[tuple[Real, Real], AfterValidator(_decays)]
+"""Decay of both moving averages of Adam, in [0, 1)."""
+
+
+def check_optimizer(spec: SpecModel, optimizer: str) -> None:
+    """Raise where an option of `OPTIMIZERS_WITH` says more than its default to an optimizer that does not have it."""
+    for name, optimizers in OPTIMIZERS_WITH.items():
+        given = getattr(spec, name) != type(spec).model_fields[name].default
+        if given and optimizer not in optimizers:
+            raise wrong(f"optimizer {optimizer!r} has no {name}; it is for {' and '.join(optimizers)}", name)
+    said = spec.model_dump(include={"nesterov", "momentum"})
+    if said["nesterov"] and not said["momentum"]:
+        raise wrong("nesterov needs a momentum above 0", "nesterov")
+
+
 class TrainSpec(SpecModel):
     """Optimiser, rate, schedule, length."""
-
-    OPTIMIZERS_WITH: ClassVar[dict[str, tuple[str, ...]]] = {
-        "momentum": ("sgd",),
-        "nesterov": ("sgd",),
-        "betas": ("adam", "adamw"),
-        "eps": ("adam", "adamw"),
-    }
-    """The optimisers that have an option."""
 
     epochs: Int = Field(ge=1, description="passes over the training split")
     lr: Real = Field(gt=0.0, json_schema_extra=SCALAR, description="base learning rate")
@@ -100,7 +122,7 @@ class TrainSpec(SpecModel):
         description="sgd alone; 0.9 if not given",
     )
     nesterov: Flag = Field(False, description="sgd alone: Nesterov's form of the momentum")
-    betas: tuple[Real, Real] = Field((0.9, 0.999), description="adam, adamw: decay of both moving averages, in [0, 1)")
+    betas: Betas = Field((0.9, 0.999), description="adam, adamw: decay of both moving averages, in [0, 1)")
     eps: Real = Field(1e-8, gt=0.0, description="adam, adamw: added to the denominator")
     weight_decay: Real = Field(
         0.0,
@@ -116,19 +138,7 @@ class TrainSpec(SpecModel):
     def _filled_in(cls, value: float | None, info: ValidationInfo) -> float | None:
         return 0.9 if value is None and info.data.get("optimizer") == "sgd" else value
 
-    @field_validator("betas")
-    @classmethod
-    def _in_range(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not all(0.0 <= beta < 1.0 for beta in value):
-            raise ValueError("must be two numbers in [0, 1)")
-        return value
-
     @model_validator(mode="after")
     def _consistent(self) -> TrainSpec:
-        for name, optimizers in self.OPTIMIZERS_WITH.items():
-            given = getattr(self, name) != type(self).model_fields[name].default
-            if given and self.optimizer not in optimizers:
-                raise wrong(f"optimizer {self.optimizer!r} has no {name}; it is for {' and '.join(optimizers)}", name)
-        if self.nesterov and not self.momentum:
-            raise wrong("nesterov needs a momentum above 0", "nesterov")
+        check_optimizer(self, self.optimizer)
         return self
