@@ -15,6 +15,8 @@ from mcdist.spec.tasks import (
     CurvatureTask,
     DriftTask,
     EndpointTask,
+    EnsembleTask,
+    EnsembleTrialTask,
     FinetuneTask,
     JoinTask,
     PathTask,
@@ -24,6 +26,7 @@ from mcdist.spec.tasks import (
     ProfileTask,
     RelaxationTask,
     TaskSpec,
+    TrajectoryTask,
     TrialTask,
     TrunkTask,
     TwinTask,
@@ -118,6 +121,21 @@ def _relaxation(spec: RelaxationTask, size: ProblemSize) -> float:
     return _STEP * runs * wanted.steps * _batch(wanted, size)
 
 
+def _trajectory(spec: TrajectoryTask, size: ProblemSize) -> float:
+    epochs = spec.epochs - spec.start
+    cycles = spec.cycles or epochs / (spec.cycle or epochs)
+    return _STEP * epochs * size.train + cycles * spec.looks * _point(spec, size)
+
+
+def _ensemble(spec: EnsembleTask, size: ProblemSize) -> float:
+    return (spec.points or spec.budget) * _point(spec, size)
+
+
+def _ensemble_trial(spec: EnsembleTrialTask, size: ProblemSize) -> float:
+    part = spec.cycles * (spec.trajectory.cycle or 1.0) / (spec.trajectory.epochs - spec.trajectory.start)
+    return len(spec.seeds) * min(part, 1.0) * _trajectory(spec.trajectory, size)
+
+
 def _batch(spec: DynamicsSpec, size: ProblemSize) -> int:
     return (spec.batch_size or 1) if spec.noise == "minibatch" else size.train
 
@@ -155,5 +173,8 @@ _COSTS: dict[type[TaskSpec], Callable[[Any, ProblemSize], float]] = {
     DriftTask: _drift,
     RelaxationTask: _relaxation,
     TrialTask: lambda spec, size: 0.0,
+    TrajectoryTask: _trajectory,
+    EnsembleTask: _ensemble,
+    EnsembleTrialTask: _ensemble_trial,
     PauseTask: lambda spec, size: float(spec.seconds),
 }

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mcdist.errors import RequestError
+from mcdist.plan.ensembles import Ensembles
 from mcdist.plan.pairs import choose_pairs
 from mcdist.plan.task import Blueprint, Task
 from mcdist.spec.dynamics import DynamicsSpec
@@ -67,7 +68,7 @@ def _tasks(spec: SweepSpec) -> Iterator[Task]:
             trunks, connectable = _ends(problem, setting)
             yield from trunks
             yield from itertools.chain.from_iterable(connectable)
-            groups += [_Group(spec, problem, families, ends) for ends in connectable]
+            groups += [_Group(spec, problem, families, setting, ends) for ends in connectable]
     for part in zip(*(group.parts() for group in groups), strict=True):
         yield from itertools.chain.from_iterable(part)
 
@@ -135,7 +136,14 @@ class _Connected:
 class _Group:
     """All tasks of one problem and one way of training end points, part after part."""
 
-    def __init__(self, spec: SweepSpec, problem: AnyProblem, families: Sequence[_Family], ends: Sequence[Task]) -> None:
+    def __init__(
+        self,
+        spec: SweepSpec,
+        problem: AnyProblem,
+        families: Sequence[_Family],
+        setting: EndpointsSpec,
+        ends: Sequence[Task],
+    ) -> None:
         self._spec, self._problem, self._families, self._ends = spec, problem, families, ends
         pairs = choose_pairs(spec.pairs, len(ends))
         known = set(pairs)
@@ -152,6 +160,7 @@ class _Group:
         self.paths = [c.task for c in direct]
         self.joins = [c.task for c in joined]
         self._connected = [*direct, *joined]
+        self._ensembles = Ensembles(problem, spec.ensembles, setting, ends)
 
     def parts(self) -> tuple[Iterable[Task], ...]:
         """Its tasks, each part after those that it needs."""
@@ -166,6 +175,10 @@ class _Group:
             self.twins,
             self.drifts,
             self.relaxations,
+            self._ensembles.starts,
+            self._ensembles.runs,
+            self._ensembles.curves,
+            self._ensembles.ensembles,
         )
 
     @property

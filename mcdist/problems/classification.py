@@ -17,7 +17,7 @@ from mcdist.problems.data.dataset import Dataset
 from mcdist.problems.evaluation import SumProgram
 from mcdist.problems.likelihood import Softmax, cross_entropy
 from mcdist.problems.losses import Loss
-from mcdist.problems.part import Part
+from mcdist.problems.part import Part, divide
 from mcdist.problems.symmetry import structure_of
 from mcdist.science.alignment import Matching, Structure, activation_matching, repair
 from mcdist.science.batchnorm import reestimate
@@ -108,10 +108,7 @@ class Classification(Problem):
         return self._divide(len(self._parts["train"]), batch_size)
 
     def _divide(self, examples: int, size: int) -> list[int]:
-        full, rest = divmod(examples, size)
-        if rest == 1 and full and self.module.norms:
-            return [size] * (full - 1) + [size + 1]
-        return [size] * full + ([rest] if rest else [])
+        return divide(examples, size, normed=bool(self.module.norms))
 
     def batches(
         self, streams: Sequence[Stream], epoch: int, batch_size: int, *, independent: bool = False
@@ -225,6 +222,32 @@ class Classification(Problem):
             sums = self._program.sums(points, part, size) if size else self._plain_sums(points, part)
             metrics[f"{name}_loss"], metrics[f"{name}_error"] = (sums / len(part)).cpu()
         return metrics | {"l2_norm": points.theta.double().norm(dim=1).cpu()}
+
+    def probabilities(self, points: Points, split: str) -> Tensor:
+        """See `Problem`."""
+        self._demand_classes()
+        self.module.switch("eval")
+        part, groups = self._parts[split], list(self._groups(points))
+        found: list[list[Tensor]] = [[] for _ in groups]
+        with torch.no_grad():
+            for inputs, _ in part.chunks(self._divide(len(part), self._eval_batch)):
+                for own, group in zip(found, groups, strict=True):
+                    own.append(self.module(group, inputs, shared=True).double().softmax(-1).cpu())
+        return torch.cat([torch.cat(own, dim=1) for own in found])
+
+    def targets(self, split: str) -> Tensor:
+        """See `Problem`."""
+        self._demand_classes()
+        return self._parts[split].targets.cpu()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """See `Problem`."""
+        return tuple(self._parts)
+
+    def _demand_classes(self) -> None:
+        if self._loss is not None:
+            raise RequestError("a loss of your own is no likelihood of classes: its networks make no ensemble")
 
     def _prepare(self, points: Points, accelerate: Accelerate | None) -> int:
         """See `SumProgram.prepare`; a loss of the user's own gives no numbers of single examples."""

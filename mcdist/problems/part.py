@@ -9,7 +9,18 @@ from torch import Tensor
 
 from mcdist.problems.data.dataset import Dataset, Split
 
-__all__ = ["Part"]
+__all__ = ["Part", "divide"]
+
+
+def divide(examples: int, size: int, *, normed: bool) -> list[int]:
+    """Sizes of the minibatches of so many examples, the last one short where they do not divide.
+
+    normed: with BatchNorm, which makes no statistics of a single example, a last one goes with the minibatch before.
+    """
+    full, rest = divmod(examples, size)
+    if rest == 1 and full and normed:
+        return [size] * (full - 1) + [size + 1]
+    return [size] * full + ([rest] if rest else [])
 
 
 class Part:

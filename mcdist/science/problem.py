@@ -102,6 +102,23 @@ class Problem(ABC):
         splits: those on which to judge ("train", "val", "test"); all that there are if not said.
         """
 
+    def probabilities(self, points: Points, split: str) -> Tensor:
+        """Softmax probabilities [K, N, C] of settled points for the N examples of a split ("train", "val", "test"), in
+        float64, on the CPU.
+
+        Raises RequestError where the loss is no likelihood of classes; KeyError for a split that there is not.
+        """
+        raise RequestError(f"{type(self).__name__} predicts no classes: it has no ensembles")
+
+    def targets(self, split: str) -> Tensor:
+        """The right classes [N] of a split, on the CPU; raises as `probabilities`."""
+        raise RequestError(f"{type(self).__name__} predicts no classes: it has no ensembles")
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that there are: of "train", "val", "test"; none where the loss is a function of weights alone."""
+        return ()
+
     @abstractmethod
     def glimpse(self, points: Points, accelerate: Accelerate | None = None) -> float:
         """Do a small part of `settle` and `evaluate`, to be timed; so many parts make up the whole."""

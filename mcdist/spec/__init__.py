@@ -2,6 +2,7 @@
 
 from mcdist.spec.base import SpecModel, canonical
 from mcdist.spec.dynamics import DriftSpec, RelaxationSpec
+from mcdist.spec.ensembles import EnsembleSpec
 from mcdist.spec.load import dump_spec, load_spec
 from mcdist.spec.load_study import dump_study, load_study
 from mcdist.spec.measures import CurvatureSpec, MeasureSpec, PlaneSpec, ProfileSpec
@@ -21,6 +22,7 @@ __all__ = [
     "DataSpec",
     "DriftSpec",
     "EndpointsSpec",
+    "EnsembleSpec",
     "MeasureSpec",
     "ModelSpec",
     "NebSpec",

@@ -20,6 +20,7 @@ AXES: tuple[Keys, ...] = (
     ("measure", "plane"),
     ("measure", "drift"),
     ("relaxations",),
+    ("ensembles",),
 )
 """Sections that may be one mapping or a list of them, and may hold grids."""
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from mcdist.spec.base import PLACE, Int, M, SpecModel, distinct, wrong
 from mcdist.spec.dynamics import RelaxationSpec
+from mcdist.spec.ensembles import EnsembleSpec
 from mcdist.spec.measures import MeasureSpec
 from mcdist.spec.paths import PathSpec
 from mcdist.spec.problem import AnyProblem
@@ -44,6 +45,9 @@ class SweepSpec(SpecModel):
     relaxations: tuple[RelaxationSpec, ...] = Field(
         (), description="noisy runs from points of the paths, held to them until they reach an end"
     )
+    ensembles: tuple[EnsembleSpec, ...] = Field(
+        (), description="several networks that predict together, made in several ways at equal numbers of epochs"
+    )
     resources: ResourcesSpec = Field(ResourcesSpec(), description="where and how the work is done")
 
     @field_validator("name")
@@ -53,7 +57,7 @@ class SweepSpec(SpecModel):
             raise ValueError("must be made of letters, digits, '.', '_', '-', a letter or digit first")
         return value
 
-    @field_validator("problem", "endpoints", "paths", "relaxations")
+    @field_validator("problem", "endpoints", "paths", "relaxations", "ensembles")
     @classmethod
     def _distinct(cls, value: tuple[M, ...]) -> tuple[M, ...]:
         return distinct(value)
@@ -85,6 +89,16 @@ class SweepSpec(SpecModel):
             _check_positions(tour, info, at)
         return value
 
+    @field_validator("ensembles")
+    @classmethod
+    def _possible_ensembles(cls, value: tuple[EnsembleSpec, ...], info: ValidationInfo) -> tuple[EnsembleSpec, ...]:
+        for group in info.data.get("endpoints", ()):
+            if value and group.spawn:
+                raise wrong("ensembles are of networks trained from seeds, not of branches (endpoints.spawn)")
+            for at, ensemble in enumerate(value):
+                _check_ensemble(ensemble, group, at)
+        return value
+
     @field_validator("measure")
     @classmethod
     def _possible_planes(cls, value: MeasureSpec, info: ValidationInfo) -> MeasureSpec:
@@ -93,6 +107,37 @@ class SweepSpec(SpecModel):
                 _check_positions(triple, info, "plane", at, "through", row)
             _check_pairs(plane.pairs, info, "plane", at, "pairs")
         return value
+
+
+def _check_ensemble(ensemble: EnsembleSpec, group: EndpointsSpec, at: int) -> None:
+    """Raise where these end points have no such ensemble."""
+    B = group.train.epochs
+    for row, budget in enumerate(ensemble.budgets):
+        if (wanted := ensemble.networks(budget)) > (n := len(group.seeds)):
+            raise wrong(f"takes {wanted} networks for each ensemble, and there are {n} end points", at, "budgets", row)
+        if (curve := ensemble.path) is not None and curve.train is not None:
+            spent = 2 * B + curve.train.epochs * curve.draws
+            if spent > budget * B:
+                raise wrong(
+                    f"{budget} x {B} epochs are less than the {spent} that two end points and the curve take",
+                    at,
+                    "budgets",
+                    row,
+                )
+        if not ensemble.cyclic:
+            continue
+        start, total = ensemble.begins(B, budget), ensemble.run_epochs(B, budget)
+        if start > B:
+            raise wrong(f"{start} is after the end of the usual training, which has {B} epochs", at, "start")
+        if start >= total:
+            raise wrong(f"nothing is left of {total} epochs for cycles that start after {start}", at, "start")
+        if ensemble.cycle is not None and ensemble.cycle > total - start:
+            raise wrong(
+                f"a cycle of {ensemble.cycle:g} epochs is longer than the {total - start} that are left of {total} "
+                f"when cycles start after {start}",
+                at,
+                "cycle",
+            )
 
 
 def _check_pairs(pairs: PairsSpec, info: ValidationInfo, *at: str | int) -> None:

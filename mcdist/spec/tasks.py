@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mcdist.spec.base import SCALAR, Flag, Int, Real, Seed, SpecModel
 from mcdist.spec.dynamics import DriftSpec, RelaxationSpec
+from mcdist.spec.ensembles import Method
 from mcdist.spec.measures import CurvatureSpec, PlaneSpec, ProfileSpec
 from mcdist.spec.paths import AlignSpec, NebSpec, PathSpec
 from mcdist.spec.problem import AnyProblem
@@ -24,6 +25,8 @@ __all__ = [
     "CurvatureTask",
     "DriftTask",
     "EndpointTask",
+    "EnsembleTask",
+    "EnsembleTrialTask",
     "FinetuneTask",
     "JoinTask",
     "PathTask",
@@ -33,6 +36,7 @@ __all__ = [
     "ProfileTask",
     "RelaxationTask",
     "TaskSpec",
+    "TrajectoryTask",
     "TrialTask",
     "TrunkTask",
     "TwinTask",
@@ -205,6 +209,61 @@ class TrialTask(ProblemTask):
     relaxation: RelaxationSpec
 
 
+class TrajectoryTask(ProblemTask):
+    """Train a network with a cyclic rate, and keep a member at the low point of each cycle.
+
+    Input: the trunk split at epoch `start`; the end point, where `start` is its last epoch; none for `start` 0, which
+    is from the seed. Data order and initial weights are those of the end point of the same seed: only the rate differs.
+    """
+
+    kind = "trajectory"
+    version = 1
+
+    train: TrainSpec
+    seed: Seed = Field(json_schema_extra=SCALAR, description="seed of initial weights and data order")
+    start: Int = Field(ge=0, description="epochs before the cycles")
+    epochs: Int = Field(ge=1, description="most epochs, those before the cycles included")
+    rate: Literal["triangle", "cosine"]
+    lr1: Real = Field(gt=0.0, json_schema_extra=SCALAR, description="highest rate")
+    lr2: Real = Field(0.0, ge=0.0, json_schema_extra=SCALAR, description="triangle: lowest rate")
+    cycle: Real | None = Field(None, gt=0.0, description="triangle: epochs of a cycle")
+    cycles: Int | None = Field(None, ge=1, description="cosine: cycles")
+    rates: tuple[tuple[Real, Real], ...] = Field(
+        (), description="triangle: lr1 and lr2 of each stretch that ends in a member, where they change on the way"
+    )
+    looks: Int = Field(4, ge=1, description="evaluations on each cycle")
+
+
+class EnsembleTask(ProblemTask):
+    """Several networks that predict together. Inputs: end points (independent), trajectories, or a curve."""
+
+    kind = "ensemble"
+    version = 1
+
+    method: Method
+    seed: Seed = Field(json_schema_extra=SCALAR, description="of its first network")
+    budget: Int = Field(ge=1, description="multiples of the epochs that train one end point")
+    epochs: Int = Field(ge=1, description="epochs that train one end point")
+    spent: Int | None = Field(None, description="epochs that the inputs took; null: trajectories say it themselves")
+    points: Int | None = Field(None, ge=2, description="curve: members")
+    predictions: Flag = False
+
+
+class EnsembleTrialTask(ProblemTask):
+    """One trial of a study of ensembles: as many cycles as it was given, of networks from several seeds.
+
+    Inputs: what the trajectories start from, in the order of the seeds; none for a start from the seeds themselves.
+    The trajectory's own seed is not used.
+    """
+
+    kind = "ensemble_trial"
+    version = 1
+
+    trajectory: TrajectoryTask
+    seeds: tuple[Seed, ...] = Field(min_length=1)
+    cycles: Int = Field(ge=1, description="members of each trajectory until it was broken off, or all there are")
+
+
 class PauseTask(TaskSpec):
     """Wait, and give nothing: a stand-in for work, to measure what the machinery around it costs. No inputs.
 
@@ -235,6 +294,9 @@ TASK_SPECS: dict[str, type[TaskSpec]] = {
         DriftTask,
         RelaxationTask,
         TrialTask,
+        TrajectoryTask,
+        EnsembleTask,
+        EnsembleTrialTask,
         PauseTask,
     )
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mcdist.store.columns import BOOL, INT, NATS, REAL, STR, Column, Table
+from mcdist.store.columns import BOOL, FRACTION, INT, NATS, REAL, STR, Column, Table
+from mcdist.store.ensembles import RATES
 
 __all__ = ["MOVED"]
 
@@ -126,11 +127,11 @@ MOVED = (
     ),
     Table(
         "trials",
-        "one trial of a study: many runs at one setting",
+        "one trial of a study: many runs at one setting, or trajectories of several seeds",
         (
             Column("trial_id", STR, "the task that summed it up"),
             Column("problem", STR, "label of the problem"),
-            Column("subject", STR, "what was tried: relaxation"),
+            Column("subject", STR, "what was tried: relaxation or ensemble"),
             Column("parameters", STR, "the whole setting, JSON"),
             Column("optimizer", STR, "sgd, adam or adamw"),
             *_HOW,
@@ -149,6 +150,25 @@ MOVED = (
                 REAL,
                 "exposure / arrived: mean time of an exponential law, censoring accounted for; null if none arrived",
             ),
+            Column("method", STR, "ensemble: fge or snapshot; null for others, as the columns that follow"),
+            *RATES,
+            Column("seeds", INT, "networks, each from a seed of its own"),
+            Column("members", INT, "members of each network when it ended"),
+            Column("members_planned", INT, "members that the budget holds"),
+            Column(
+                "complete",
+                BOOL,
+                "whether it was given its whole budget; trials that were stopped early are not at "
+                "random, and enter no statistic",
+            ),
+            Column(
+                "epochs_used", REAL, "epochs of training of each network, those before the cycles included", "epochs"
+            ),
+            Column(
+                "val_nll", REAL, "validation negative log-likelihood of the ensemble at the end, mean over seeds", NATS
+            ),
+            Column("val_nll_stderr", REAL, "its standard error over the seeds; null for one", NATS),
+            Column("val_error", REAL, "validation error, likewise", FRACTION),
         ),
     ),
 )

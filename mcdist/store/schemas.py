@@ -23,6 +23,7 @@ from mcdist.store.columns import (
     Column,
     Table,
 )
+from mcdist.store.ensembles import ENSEMBLES
 from mcdist.store.measured import MEASURED
 from mcdist.store.moved import MOVED
 
@@ -144,6 +145,7 @@ _TABLES = (
     ),
     *MEASURED,
     *MOVED,
+    *ENSEMBLES,
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}

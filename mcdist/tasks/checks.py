@@ -22,6 +22,7 @@ __all__ = [
     "at",
     "check_kinds",
     "check_measures",
+    "check_path",
     "check_paths",
     "check_possible",
     "check_samples",
@@ -53,12 +54,13 @@ def check_paths(spec: SweepSpec, source: str) -> None:
     """Raise RequestError for a kind of path that does not exist, or that is asked for what it has not."""
     for i, path in enumerate(spec.paths):
         with at(f"{source}: paths.{i}"):
-            _check_path(path)
+            check_path(path)
             if spec.tours and path.ends == "free":
                 raise RequestError("ends: free moves the end points, so that the legs of a tour would not meet")
 
 
-def _check_path(path: PathSpec) -> None:
+def check_path(path: PathSpec) -> None:
+    """Raise RequestError for a path of a kind that does not exist, or that is asked for what it has not."""
     if path.kind not in FAMILIES:
         raise RequestError(unknown_name("path kind", path.kind, FAMILIES))
     given = path.model_fields_set - {"kind", "align", "repair"}

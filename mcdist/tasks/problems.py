@@ -13,6 +13,7 @@ from mcdist.spec.problem import AnyProblem
 from mcdist.spec.sweep import SweepSpec
 from mcdist.tasks.checks import at, check_measures, check_paths, check_possible
 from mcdist.tasks.checks_dynamics import check_dynamics
+from mcdist.tasks.checks_ensembles import check_ensembles
 from mcdist.tasks.problem_kinds.classification import data_key
 from mcdist.tasks.problem_kinds.kind import Datasets, Facts
 from mcdist.tasks.problem_kinds.registry import PROBLEM_KINDS
@@ -50,6 +51,7 @@ def prepare(spec: SweepSpec, source: str = "spec") -> Prepared:
         facts.append(found)
     check_measures(spec, facts, source)
     check_dynamics(spec, facts, source)
+    check_ensembles(spec, facts, source)
     return Prepared(spec.model_copy(update={"problem": tuple(problems)}), datasets, tuple(facts))
 
 

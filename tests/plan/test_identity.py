@@ -38,6 +38,9 @@ VERSIONS = {
     "drift": 1,
     "relaxation": 1,
     "trial": 1,
+    "trajectory": 1,
+    "ensemble": 1,
+    "ensemble_trial": 1,
     "pause": 1,
 }
 
@@ -172,6 +175,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "DriftTask": {},
     "RelaxationTask": {},
     "TrialTask": {},
+    "TrajectoryTask": {"lr2": 0.0, "cycle": None, "cycles": None, "rates": (), "looks": 4},
+    "EnsembleTask": {"spent": None, "points": None, "predictions": False},
+    "EnsembleTrialTask": {},
     "PauseTask": {},
 }
 

@@ -92,7 +92,7 @@ paths: {kind: linear}
 """
 """Problems of several kinds, end points with common beginnings."""
 
-SWEEP_KEYS = "endpoints, measure, name, pairs, paths, problem, relaxations, resources, store, tours"
+SWEEP_KEYS = "endpoints, ensembles, measure, name, pairs, paths, problem, relaxations, resources, store, tours"
 
 
 def complaint(tmp_path: Path, text: str, *changes: str) -> str:

@@ -14,7 +14,7 @@ ENDPOINT_TRAIN = "train: {epochs: 2, lr: 0.1}"
 TRAIN_KEYS = "batch_size, betas, epochs, eps, lr, momentum, nesterov, optimizer, precision, schedule, weight_decay"
 NO_GRID = (
     "no grid is possible here; allowed in: problem, endpoints, paths, measure.profile, measure.curvature, "
-    "measure.plane, measure.drift, relaxations"
+    "measure.plane, measure.drift, relaxations, ensembles"
 )
 
 

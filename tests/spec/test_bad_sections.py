@@ -114,7 +114,7 @@ TOURS = {
     "[[0, 1, x]]": ".0.2: must be an integer; got 'x'",
     "all": ": must be a list; got 'all'",
     "{grid: [[[0, 1, 2]]]}": ": no grid is possible here; allowed in: problem, endpoints, paths, measure.profile, "
-    "measure.curvature, measure.plane, measure.drift, relaxations",
+    "measure.curvature, measure.plane, measure.drift, relaxations, ensembles",
 }
 PATH = {
     "objective: arclen": "objective: must be 'uniform' or 'arclength'; got 'arclen' (did you mean 'arclength'?)",

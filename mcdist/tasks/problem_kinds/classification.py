@@ -13,6 +13,8 @@ from mcdist.problems.classification import Classification
 from mcdist.problems.data import Dataset, fingerprint, load_dataset
 from mcdist.problems.losses import resolve_loss
 from mcdist.problems.models import build_model, check_model
+from mcdist.problems.part import divide
+from mcdist.science.norms import Norm
 from mcdist.science.problem import Problem
 from mcdist.science.stacked import StackedModule, convolutional
 from mcdist.spec.base import canonical
@@ -85,6 +87,8 @@ def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module) -> Facts:
     lacks: dict[Need, str] = {}
     if problem.loss != "cross_entropy":
         lacks["likelihood"] = f"is of cross_entropy alone: {problem.loss} is no likelihood, and has no Fisher matrix"
+    normed = any(isinstance(m, Norm) for m in module.modules())
+    splits = {"train": data.train, "val": data.validation, "test": data.test}
     return Facts(
         n_params=sum(p.numel() for p in module.parameters() if p.requires_grad),
         train=len(data.train),
@@ -93,6 +97,8 @@ def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module) -> Facts:
         note=f"{data.name}: {data.note}",
         lacks=lacks,
         noisy=cache(partial(_why_noisy, problem, data)),
+        steps=lambda batch_size: len(divide(len(data.train), batch_size, normed=normed)),
+        splits=tuple(name for name, part in splits.items() if part is not None),
     )
 
 

@@ -32,7 +32,8 @@ class Facts:
     function of the weights alone. convolutional: whether it has convolutions. note: its data in words. lacks: what it
     does not have, and why, as the end of a sentence that begins with what needs it ("fisher_trace is of ..."). noisy:
     why none of its gradients is without noise and of the objective that minibatches follow, if so; found out when it is
-    asked, since a model may have to be built for it.
+    asked, since a model may have to be built for it. steps: of an epoch, for a batch size. splits: of "train", "val",
+    "test" those that there are.
     """
 
     n_params: int
@@ -42,6 +43,8 @@ class Facts:
     note: str
     lacks: Mapping[Need, str] = field(default_factory=dict)
     noisy: Callable[[], str | None] = lambda: None
+    steps: Callable[[int], int] = lambda batch_size: 1
+    splits: tuple[str, ...] = ()
 
 
 class Prepare(Protocol):
