@@ -122,9 +122,13 @@ def _relaxation(spec: RelaxationTask, size: ProblemSize) -> float:
 
 
 def _trajectory(spec: TrajectoryTask, size: ProblemSize) -> float:
-    epochs = spec.epochs - spec.start
-    cycles = spec.cycles or epochs / (spec.cycle or epochs)
-    return _STEP * epochs * size.train + cycles * spec.looks * _point(spec, size)
+    return _STEP * (spec.epochs - spec.start) * size.train + _cycles(spec) * spec.looks * _point(spec, size)
+
+
+def _cycles(spec: TrajectoryTask) -> float:
+    """Cycles of a run: of cosines so many; of triangles as many as the epochs hold."""
+    left = spec.epochs - spec.start
+    return float(spec.cycles or left / (spec.cycle or left))
 
 
 def _ensemble(spec: EnsembleTask, size: ProblemSize) -> float:
@@ -132,8 +136,8 @@ def _ensemble(spec: EnsembleTask, size: ProblemSize) -> float:
 
 
 def _ensemble_trial(spec: EnsembleTrialTask, size: ProblemSize) -> float:
-    part = spec.cycles * (spec.trajectory.cycle or 1.0) / (spec.trajectory.epochs - spec.trajectory.start)
-    return len(spec.seeds) * min(part, 1.0) * _trajectory(spec.trajectory, size)
+    part = min(spec.cycles / _cycles(spec.trajectory), 1.0)
+    return len(spec.seeds) * part * _trajectory(spec.trajectory, size)
 
 
 def _batch(spec: DynamicsSpec, size: ProblemSize) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from mcdist.plan.task import Blueprint, Task
 from mcdist.spec.ensembles import EnsembleSpec
+from mcdist.spec.paths import PathSpec
 from mcdist.spec.problem import AnyProblem
 from mcdist.spec.sections import EndpointsSpec
-from mcdist.spec.tasks import EndpointTask, EnsembleTask, PathTask, TrajectoryTask, TrunkTask
+from mcdist.spec.tasks import AlignTask, EndpointTask, EnsembleTask, PathTask, TrajectoryTask, TrunkTask
 
 __all__ = ["Ensembles", "disjoint", "run_of"]
 
@@ -84,8 +85,10 @@ class Ensembles:
                 inputs.append(run)
             self.runs += inputs
         elif entry.path is not None:
-            inputs = [Blueprint(PathTask(problem=self._problem, path=entry.path)).task(ends[0].id, ends[1].id)]
-            self.curves += inputs
+            *aligned, curve = self._curve(entry.path, ends)
+            self.starts += aligned
+            self.curves.append(curve)
+            inputs = [curve]
             assert entry.path.train is not None, "checked where the problem was"
             spent = 2 * B + entry.path.train.epochs * entry.path.draws
         else:
@@ -101,3 +104,11 @@ class Ensembles:
             predictions=entry.predictions,
         )
         self.ensembles.append(Blueprint(spec).task(*(task.id for task in inputs)))
+
+    def _curve(self, path: PathSpec, ends: Sequence[Task]) -> list[Task]:
+        """The curve between two end points, as `paths` has it; before it what aligns one to the other, if asked for."""
+        a, b = (end.id for end in ends)
+        aligned = []
+        if path.aligned:
+            aligned = [Blueprint(AlignTask(problem=self._problem, align=path.align)).task(a, b)]
+        return [*aligned, Blueprint(PathTask(problem=self._problem, path=path)).task(a, b, *(t.id for t in aligned))]

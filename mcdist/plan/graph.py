@@ -160,7 +160,7 @@ class _Group:
         self.paths = [c.task for c in direct]
         self.joins = [c.task for c in joined]
         self._connected = [*direct, *joined]
-        self._ensembles = Ensembles(problem, spec.ensembles, setting, ends)
+        self._ensembles = Ensembles(problem, () if setting.spawn else spec.ensembles, setting, ends)
 
     def parts(self) -> tuple[Iterable[Task], ...]:
         """Its tasks, each part after those that it needs."""

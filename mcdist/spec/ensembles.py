@@ -85,13 +85,15 @@ class EnsembleSpec(SpecModel):
     @field_validator("budgets", mode="before")
     @classmethod
     def _one(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (value,)
+        if not isinstance(value, (list, tuple)) or not value:
+            raise ValueError("must be a whole multiple of B, or a list of them that is not empty")
+        return value
 
     @field_validator("budgets")
     @classmethod
     def _increasing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if not value:
-            raise ValueError("must be a number, or a list of them that is not empty")
         for at, budget in enumerate(value):
             if not 1 <= budget <= cls.BUDGETS:
                 raise wrong(f"must be multiples of B from 1 to {cls.BUDGETS}; got {budget}", at)
@@ -128,7 +130,9 @@ class EnsembleSpec(SpecModel):
             raise wrong("method 'curve' needs path: {kind: bezier, train: {...}}", "path")
         if self.path.kind not in ("bezier", "chain"):
             raise wrong(
-                f"must be a curve that is trained for so many epochs, bezier or chain; got {self.path.kind}", "path"
+                f"must be a curve that is trained for so many epochs, bezier or chain; got {self.path.kind!r}",
+                "path",
+                "kind",
             )
         if self.path.ends != "fixed":
             raise wrong("must have the two networks for its ends, ends: fixed", "path", "ends")

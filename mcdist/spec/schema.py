@@ -7,6 +7,7 @@ from typing import Any
 
 from mcdist.spec.base import MARKS, SpecModel
 from mcdist.spec.dynamics import RelaxationSpec
+from mcdist.spec.ensembles import EnsembleSpec
 from mcdist.spec.grid import AXES
 from mcdist.spec.study import SEARCHED, StudySpec
 from mcdist.spec.sweep import SweepSpec
@@ -103,14 +104,17 @@ def _tidy(node: Schema) -> Schema:
 
 
 def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
-    """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `pairs: all`, `pairs: [[0, 1]]`; and on and
-    off, which are true and false to YAML.
+    """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `budgets: 2`, `pairs: all`, `pairs: [[0, 1]]`;
+    and on and off, which are true and false to YAML.
     """
     resources = definitions["ResourcesSpec"]["properties"]
     for switch in ("compile", "cuda_graphs", "channels_last"):
         resources[switch] = _any_of(resources[switch], {"type": "boolean"})
     endpoints, pairs = definitions["EndpointsSpec"]["properties"], definitions["PairsSpec"]
     endpoints["seeds"] = _any_of({**endpoints["seeds"], "minItems": 1}, {"type": "integer", "minimum": 1})
+    budgets = definitions["EnsembleSpec"]["properties"]
+    budget = {"type": "integer", "minimum": 1, "maximum": EnsembleSpec.BUDGETS}
+    budgets["budgets"] = _any_of({**budgets["budgets"], "items": budget, "minItems": 1, "uniqueItems": True}, budget)
     for name, count in (("DriftSpec", "starts"), ("DriftSpec", "steps"), ("RelaxationSpec", "starts")):
         field = definitions[name]["properties"][count]
         definitions[name]["properties"][count] = _any_of({**field, "minItems": 1}, {"type": "integer", "minimum": 1})

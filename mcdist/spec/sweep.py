@@ -92,9 +92,11 @@ class SweepSpec(SpecModel):
     @field_validator("ensembles")
     @classmethod
     def _possible_ensembles(cls, value: tuple[EnsembleSpec, ...], info: ValidationInfo) -> tuple[EnsembleSpec, ...]:
-        for group in info.data.get("endpoints", ()):
-            if value and group.spawn:
-                raise wrong("ensembles are of networks trained from seeds, not of branches (endpoints.spawn)")
+        groups = info.data.get("endpoints", ())
+        from_seeds = [group for group in groups if not group.spawn]
+        if value and groups and not from_seeds:
+            raise wrong("ensembles are of networks trained from seeds, not of branches (endpoints.spawn)")
+        for group in from_seeds:
             for at, ensemble in enumerate(value):
                 _check_ensemble(ensemble, group, at)
         return value
@@ -111,33 +113,53 @@ class SweepSpec(SpecModel):
 
 def _check_ensemble(ensemble: EnsembleSpec, group: EndpointsSpec, at: int) -> None:
     """Raise where these end points have no such ensemble."""
-    B = group.train.epochs
-    for row, budget in enumerate(ensemble.budgets):
+    B, curve = group.train.epochs, ensemble.path
+    for budget in ensemble.budgets:
         if (wanted := ensemble.networks(budget)) > (n := len(group.seeds)):
-            raise wrong(f"takes {wanted} networks for each ensemble, and there are {n} end points", at, "budgets", row)
-        if (curve := ensemble.path) is not None and curve.train is not None:
+            raise wrong(
+                f"a budget of {budget} takes {wanted} networks for each ensemble, and there are {n} end points",
+                at,
+                "budgets",
+            )
+        if curve is not None and curve.train is not None:
             spent = 2 * B + curve.train.epochs * curve.draws
             if spent > budget * B:
                 raise wrong(
-                    f"{budget} x {B} epochs are less than the {spent} that two end points and the curve take",
+                    f"{budget} x {B} epochs are less than the {spent} that two end points and the curve take; "
+                    f"possible from {-(-spent // B)} on",
                     at,
                     "budgets",
-                    row,
                 )
-        if not ensemble.cyclic:
-            continue
-        start, total = ensemble.begins(B, budget), ensemble.run_epochs(B, budget)
-        if start > B:
-            raise wrong(f"{start} is after the end of the usual training, which has {B} epochs", at, "start")
-        if start >= total:
-            raise wrong(f"nothing is left of {total} epochs for cycles that start after {start}", at, "start")
-        if ensemble.cycle is not None and ensemble.cycle > total - start:
-            raise wrong(
-                f"a cycle of {ensemble.cycle:g} epochs is longer than the {total - start} that are left of {total} "
-                f"when cycles start after {start}",
-                at,
-                "cycle",
-            )
+        if ensemble.cyclic:
+            _check_cycles(ensemble, group, budget, at)
+
+
+def _check_cycles(ensemble: EnsembleSpec, group: EndpointsSpec, budget: int, at: int) -> None:
+    """Raise where a run of this budget has no room for the cycles, or its rates are not meant for the optimizer."""
+    B = group.train.epochs
+    start, total = ensemble.begins(B, budget), ensemble.run_epochs(B, budget)
+    if start > B:
+        raise wrong(f"{start} is after the end of the usual training, which has {B} epochs", at, "start")
+    if start >= total:
+        raise wrong(
+            f"nothing is left of {total} epochs for cycles that start after {start}; say an earlier start", at, "start"
+        )
+    if ensemble.cycle is None:
+        return
+    if ensemble.cycle > total - start:
+        raise wrong(
+            f"a cycle of {ensemble.cycle:g} epochs is longer than the {total - start} that are left of {total} "
+            f"when cycles start after {start}; say a shorter cycle, or an earlier start",
+            at,
+            "cycle",
+        )
+    unsaid = {"lr1", "lr2"} - ensemble.model_fields_set
+    if unsaid and group.train.optimizer != "sgd":
+        raise wrong(
+            f"the published rates, {ensemble.lr1:g} and {ensemble.lr2:g}, are for sgd, and the end points are trained "
+            f"by {group.train.optimizer}: say {' and '.join(sorted(unsaid))}",
+            at,
+        )
 
 
 def _check_pairs(pairs: PairsSpec, info: ValidationInfo, *at: str | int) -> None:

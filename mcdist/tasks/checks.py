@@ -91,24 +91,26 @@ def check_possible(paths: Sequence[PathSpec], facts: Facts) -> None:
             raise RequestError(f"paths.{i}: {'align' if path.aligned else 'repair'} {why}")
 
 
-def check_symmetry(paths: Sequence[PathSpec], make: Callable[[], nn.Module], example: Tensor, train_size: int) -> None:
+def check_symmetry(spec: SweepSpec, make: Callable[[], nn.Module], example: Tensor, train_size: int) -> None:
     """Raise RequestError where paths want a model aligned or repaired that cannot be.
 
     make: builds the model, with numbers in it. example: inputs [B, ...].
     """
-    for i, path in enumerate(paths):
+    paths = {f"paths.{i}": path for i, path in enumerate(spec.paths)}
+    paths |= {f"ensembles.{i}.path": each.path for i, each in enumerate(spec.ensembles) if each.path is not None}
+    for name, path in paths.items():
         if path.align.method == "activations" and path.align.samples > train_size:
             raise RequestError(
-                f"paths.{i}: align: samples: {path.align.samples} are more than the {train_size} training examples"
+                f"{name}: align: samples: {path.align.samples} are more than the {train_size} training examples"
             )
-    if not any(path.aligned or path.repair for path in paths):
+    if not any(path.aligned or path.repair for path in paths.values()):
         return
     module, known = make().to(example.dtype), dict[str, Structure]()
-    for i, path in enumerate(paths):
+    for name, path in paths.items():
         given = path.align.structure
         if not (path.aligned or path.repair):
             continue
-        with at(f"paths.{i}"):
+        with at(name):
             key = json.dumps(given)
             if key not in known:
                 known[key] = structure_of(module, example, given)

@@ -41,7 +41,7 @@ def _prepare(
         module = _module(resolved, dataset)
     with at(where):
         facts = _facts(resolved, dataset, module)
-        check_symmetry(sweep.paths, partial(_built, resolved, dataset), _two(resolved, dataset), len(dataset.train))
+        check_symmetry(sweep, partial(_built, resolved, dataset), _two(resolved, dataset), len(dataset.train))
     return resolved, facts
 
 
