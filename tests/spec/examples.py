@@ -92,6 +92,31 @@ paths: {kind: linear}
 """
 """Problems of several kinds, end points with common beginnings."""
 
+ENSEMBLES = """\
+name: ensembles
+problem:
+  data: {name: digits, validation: 0.2}
+  model: {name: mlp, args: {hidden: [8]}}
+endpoints:
+  - seeds: 7
+    train: {epochs: 20, lr: 0.1}
+  - {seeds: 1, spawn: [1], train: {epochs: 20, lr: 0.1}}
+paths:
+  kind: bezier
+  train: {epochs: 20, lr: 0.1}
+ensembles:
+  - {method: independent, budgets: [1, 2, 3], predictions: true}
+  - {method: snapshot, budgets: [1, 2, 3], cycles: {grid: [4, 5]}, lr1: 0.2, restarts: {grid: [true, false]}}
+  - {method: {grid: [fge, swa]}, budgets: [1, 2], looks: 1}
+  - {method: {grid: [fge, swa]}, budgets: 2, restarts: false, start: 20, lr1: 0.06, lr2: 0.03, cycle: 4}
+  - {method: fge, start: 0, lr2: {grid: [0.01, 0.05]}}
+  - {method: curve, budgets: [3], points: 3, path: {kind: bezier, train: {epochs: 20, lr: 0.1}}}
+  - method: curve
+    budgets: [3]
+    path: {kind: chain, bends: 2, align: weights, train: {epochs: 20, lr: {grid: [0.1, 0.2]}}}
+"""
+"""Ensembles by every method, beside networks that are split."""
+
 SWEEP_KEYS = "endpoints, ensembles, measure, name, pairs, paths, problem, relaxations, resources, store, tours"
 
 
@@ -236,6 +261,37 @@ relaxations = st.builds(
     ),
 )
 
+_several = {"budgets": st.sampled_from([1, 2, [1], [2, 1]]), "predictions": st.booleans()}
+_run = {"restarts": st.booleans(), "looks": small}
+_rates = st.tuples(rates, fractions).map(lambda rate: {"lr1": rate[0], "lr2": rate[0] * rate[1]})
+ensembles = st.one_of(
+    st.fixed_dictionaries({"method": st.just("independent")}, optional=_several),
+    st.fixed_dictionaries({"method": st.just("snapshot")}, optional=_several | _run | {"lr1": rates, "cycles": small}),
+    st.builds(
+        lambda rate, more: rate | more,
+        _rates,
+        st.one_of(
+            st.fixed_dictionaries(
+                {"method": st.sampled_from(["fge", "swa"]), "start": st.just(0), "cycle": fractions},
+                optional=_several | _run,
+            ),
+            st.fixed_dictionaries(
+                {"method": st.just("swa"), "budgets": st.just(2), "restarts": st.just(False), "cycle": fractions},
+                optional={"start": st.just(1)},
+            ),
+        ),
+    ),
+    st.fixed_dictionaries(
+        {
+            "method": st.just("curve"),
+            "budgets": st.integers(11, 1000),  # of one epoch or more, for curves of nine or less
+            "path": st.fixed_dictionaries({"kind": st.sampled_from(["bezier", "chain"]), "train": trainings}),
+        },
+        optional={"points": st.integers(2, 9), "predictions": st.booleans()},
+    ),
+)
+"""Ensembles of any two end points or more."""
+
 
 def sweeps() -> st.SearchStrategy[dict[str, Any]]:
     """Right sweeps, as plain data."""
@@ -255,6 +311,7 @@ def sweeps() -> st.SearchStrategy[dict[str, Any]]:
                 optional={"curvature": curvatures, "plane": planes, "drift": drifts},
             ),
             "relaxations": st.lists(relaxations, **unique),
+            "ensembles": ensembles | st.lists(ensembles, **unique),
             "resources": st.fixed_dictionaries({}, optional={"pack": small, "cpus": rates, "gpus": small}),
         },
     )

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from mcdist.errors import RequestError
 from mcdist.spec import dump_spec, json_schema, load_spec
 from mcdist.spec.yaml_source import parse_yaml
-from spec.examples import FULL, GOOD, SPAWNED, sweeps
+from spec.examples import ENSEMBLES, FULL, GOOD, SPAWNED, sweeps
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -33,7 +33,7 @@ def edited(old: str, new: str) -> str:
     return GOOD.replace(old, new)
 
 
-@pytest.mark.parametrize("text", [FULL, SPAWNED])
+@pytest.mark.parametrize("text", [FULL, SPAWNED, ENSEMBLES])
 def test_a_sweep_with_everything_is_taken_as_written_and_as_resolved(text: str) -> None:
     assert takes(text)
     assert takes(dump_spec(load_spec(yaml.safe_load(text))))
@@ -150,6 +150,13 @@ SECTIONS = {
         "relaxations: {lr: 0.1, time: 5, starts: [0.3, {grid: [0.5, 0.6]}], project: null}",
         "relaxations: {grid: [{lr: 0.1, time: 5, starts: 9}, {lr: 0.1, time: 5, starts: 9, noise: none}]}",
         "relaxations: [{lr: 0.1, time: 5, starts: 9, project: {grid: [1, 15]}, buffers: {grid: [keep, zero]}}]",
+        "ensembles: []",
+        "ensembles: {method: snapshot}",
+        "ensembles: {method: snapshot, budgets: 2, lr1: null, cycles: {grid: [2, 5]}}",
+        "ensembles: [{method: independent, budgets: [1, 2]}, {method: swa, start: 0, cycle: 0.5, looks: 2}]",
+        "ensembles: {method: {grid: [fge, swa]}, start: 0, lr1: {grid: [0.05, 0.1]}, restarts: {grid: [true, false]}}",
+        "ensembles: {grid: [{method: independent, budgets: {grid: [1, [1, 2]]}}, {method: snapshot, budgets: [1]}]}",
+        "ensembles: {method: curve, budgets: 4, path: {kind: bezier, train: {epochs: 3, lr: {grid: [0.1, 0.2]}}}}",
         "problem: {kind: valley}",
         "problem: {kind: valley, stiff: {grid: [1, 8]}, energy: {grid: [0.0, -1]}}",
         "problem: [{kind: valley}, {data: digits, model: mlp}, {kind: classification, data: mnist, model: mlp}]",
@@ -215,6 +222,27 @@ BAD_SECTIONS = {
         "relaxations: {lr: 0.1, time: 5, starts: 9, optimizer: sdg}",
         "relaxations: {lr: 0.1, time: 5, starts: 9, betas: [0.9]}",
         "relaxations: {lr: 0.1, time: 5, starts: 9, projct: 5}",
+        "ensembles: fge",
+        "ensembles: [snapshot]",
+        "ensembles: {}",
+        "ensembles: {method: bagging}",
+        "ensembles: {method: independent, budget: 2}",
+        "ensembles: {method: independent, budgets: 0}",
+        "ensembles: {method: independent, budgets: 1001}",
+        "ensembles: {method: independent, budgets: []}",
+        "ensembles: {method: independent, budgets: [0]}",
+        "ensembles: {method: independent, budgets: [1, 1]}",
+        "ensembles: {method: independent, budgets: 1.5}",
+        "ensembles: {method: independent, budgets: {grid: []}}",
+        "ensembles: {method: snapshot, cycles: 0}",
+        "ensembles: {method: snapshot, restarts: 1}",
+        "ensembles: {method: snapshot, looks: 0}",
+        "ensembles: {method: fge, start: -1}",
+        "ensembles: {method: fge, start: 0, lr1: 0}",
+        "ensembles: {method: fge, start: 0, lr2: 0}",
+        "ensembles: {method: fge, start: 0, cycle: 0}",
+        "ensembles: {method: curve, budgets: 3, points: 1, path: {kind: bezier, train: {epochs: 1, lr: 0.1}}}",
+        "ensembles: {method: curve, budgets: 3, path: bezier}",
         "problem: {kind: vally}",
         "problem: {kind: valley, stiff: 0}",
         "problem: {kind: valley, wall: 0}",
