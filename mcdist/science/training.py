@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from mcdist.science.acceleration import Step, accelerated
+from mcdist.science.cycles import CyclicRate
 from mcdist.science.motion import Motion
 from mcdist.science.optimizers import Optimizer, PerPoint
 from mcdist.science.problem import Problem
+from mcdist.science.record import Epoch, History, Hook, Looks, Part, Record, Trained
 from mcdist.science.schedules import Schedule
 from mcdist.science.streams import Stream
 from mcdist.science.tracing import Accelerate
 from mcdist.science.update import Update
 
-__all__ = ["Epoch", "Recipe", "Trained", "train"]
-
-_NEVER = 1 << 62  # a step that no training reaches
-_LOOK_EVERY = 16  # epochs between looks at the device
+__all__ = ["Epoch", "Recipe", "Trained", "Window", "train"]
 
 
 @dataclass(frozen=True)
@@ -41,25 +41,19 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """What one epoch looked like: the learning rates, mean minibatch loss and error of the K points."""
+class Window:
+    """A part of a training whose rates are set step by step: steps first + 1, ..., last from where its cycles begin.
 
-    epoch: int
-    lr: list[float]
-    loss: list[float]
-    error: list[float]
-
-
-@dataclass
-class Trained:
-    """The record of a training: epochs, and for each point the step at which its loss stopped being finite.
-
-    memory: what the optimizer remembered at the end, by name (see `Optimizer`): given back to `train` it goes on.
+    at: the steps after which `hook` is called with the steps made and the mean loss [K] (each example counts once)
+    since the call before, or since the window began. tensors: rates as tensors, also where all points have the same.
     """
 
-    history: list[Epoch] = field(default_factory=list)
-    diverged: list[int | None] = field(default_factory=list)
-    memory: dict[str, Tensor] = field(default_factory=dict)
+    rate: CyclicRate
+    first: int
+    last: int
+    at: Collection[int] = ()
+    hook: Hook = lambda made, loss: None
+    tensors: bool = False
 
 
 def train(
@@ -73,6 +67,7 @@ def train(
     first: int = 0,
     last: int | None = None,
     memory: Mapping[str, Tensor] | None = None,
+    window: Window | None = None,
 ) -> Trained:
     """Minimise the loss seen by `motion` in place (see `Update`); `buffers` (K-stacked) move along.
 
@@ -83,74 +78,73 @@ def train(
     those that these epochs have in the whole. memory: the optimizer's after epoch `first`; a fresh one if not given.
     So [0, k), and then [k, epochs) with the memory of the first part, give the bits of the whole. KeyError where
     something that the optimizer remembers is missing.
+
+    window: steps with rates of their own in place of whole epochs with those of the schedule; they are counted from
+    epoch `first` on, and may begin and end in the midst of one. Its parts give the bits of the whole in the same way;
+    there is no history of it.
     """
-    K, sizes = len(streams), problem.batch_sizes(recipe.batch_size)
+    sizes = problem.batch_sizes(recipe.batch_size)
     update = Update(problem, motion, buffers, recipe.optimizer, recipe.weight_decay, recipe.precision)
     if memory is not None:
         for name, tensor in recipe.optimizer.memory.items():
             tensor.copy_(memory[name])
-    record = _Record(problem, sizes, K, first)
+    parts, record = _plan(problem, recipe, sizes, len(streams), first, last, window, motion.state)
     fast: Step | None = None
-    for epoch in range(first, recipe.epochs if last is None else last):
-        multiplier = recipe.schedule.at(epoch, recipe.epochs)
-        lr = recipe.lr * multiplier
-        motion.begin_epoch(epoch, len(sizes))
-        for step, batch in enumerate(problem.batches(streams, epoch, recipe.batch_size)):
-            where = motion.where(step)
-            if accelerate is not None and fast is None:
+    for part in parts:
+        motion.begin_epoch(part.epoch, len(sizes))
+        batches = enumerate(problem.batches(streams, part.epoch, recipe.batch_size))
+        for (step, batch), lr in zip(islice(batches, part.begin, part.end), part.rates, strict=True):
+            where, full = motion.where(step), sizes[step] == sizes[0]
+            if accelerate is not None and fast is None and full:
                 fast = accelerated(update, accelerate, batch, where, lr)
-            # what was traced has the shape of the first minibatch; a shorter last one goes the plain way
-            take = fast if fast is not None and sizes[step] == sizes[0] else update
+            # what was traced has the shape of a full minibatch; a shorter last one goes the plain way
+            take = fast if fast is not None and full else update
             record.note(step, take(batch, where, lr))
-        rates = _numbers(lr, K) if recipe.rates is None else [rate * multiplier for rate in recipe.rates]
-        if record.end_epoch(epoch, rates):
+        if record.end(part):
             break
     # the last step's harm is seen by no loss
     return record.finish(motion.state.isfinite().flatten(1).all(1), dict(recipe.optimizer.memory))
 
 
-class _Record:
-    """What a training looked like, collected on the device: a step never waits for the host."""
-
-    def __init__(self, problem: Problem, sizes: Sequence[int], K: int, first: int) -> None:
-        """first: the epoch before which there is nothing to record."""
-        self._before, self._steps = first, first * len(sizes)
-        shares = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-        self._shares = shares[:, None].to(problem.device, problem.dtype)
-        self._now = torch.empty(2, len(sizes), K, device=problem.device, dtype=problem.dtype)
-        self._first_bad = torch.full((K,), _NEVER, device=problem.device)
-        self._means: list[Tensor] = []
-        self._rates: list[list[float]] = []
-        self._look_every = 1 if problem.device.type == "cpu" else _LOOK_EVERY
-
-    def note(self, step: int, measured: tuple[Tensor, Tensor]) -> None:
-        """Loss [K] and error [K] of a step."""
-        self._now[0, step], self._now[1, step] = measured
-
-    def end_epoch(self, epoch: int, rates: list[float]) -> bool:
-        """Whether training can stop: no point is left that has not diverged (seen some epochs later on a GPU)."""
-        steps = len(self._shares)
-        bad = ~self._now[0].isfinite()
-        first = torch.where(bad.any(0), epoch * steps + bad.int().argmax(0), _NEVER)
-        self._first_bad = torch.minimum(self._first_bad, first)
-        self._means.append((self._now * self._shares).sum(1))
-        self._rates.append(rates)
-        self._steps = (epoch + 1) * steps
-        if (epoch + 1) % self._look_every:
-            return False
-        return bool((self._first_bad < _NEVER).all())
-
-    def finish(self, intact: Tensor, memory: dict[str, Tensor]) -> Trained:
-        """The record; intact: [K], whether the weights are finite at the end."""
-        last = torch.where(intact, _NEVER, max(self._steps - 1, 0))
-        diverged = [None if s == _NEVER else s for s in torch.minimum(self._first_bad, last).tolist()]
-        means = torch.stack(self._means).tolist() if self._means else []
-        epochs = [
-            Epoch(epoch, lr, loss, error)
-            for epoch, (lr, (loss, error)) in enumerate(zip(self._rates, means, strict=True), self._before + 1)
-        ]
-        return Trained(epochs, diverged, memory)
+def _plan(
+    problem: Problem,
+    recipe: Recipe,
+    sizes: Sequence[int],
+    K: int,
+    first: int,
+    last: int | None,
+    window: Window | None,
+    like: Tensor,
+) -> tuple[Iterator[Part], Record]:
+    """Which steps are to be made, and what records them."""
+    if window is None:
+        parts = _epochs(recipe, first, recipe.epochs if last is None else last, len(sizes))
+        return parts, History(problem, sizes, K, first, lambda epoch: _rates(recipe, epoch, K))
+    record = Looks(problem, sizes, K, first, window.first, window.at, window.hook)
+    return _parts(window, first, len(sizes), like), record
 
 
-def _numbers(value: PerPoint, K: int) -> list[float]:
-    return [float(v) for v in value.flatten().tolist()] if isinstance(value, Tensor) else [value] * K
+def _epochs(recipe: Recipe, first: int, last: int, steps: int) -> Iterator[Part]:
+    """Whole epochs [first, last), each with its rate."""
+    for epoch in range(first, last):
+        yield Part(epoch, 0, steps, [recipe.lr * recipe.schedule.at(epoch, recipe.epochs)] * steps)
+
+
+def _parts(window: Window, start: int, steps: int, like: Tensor) -> Iterator[Part]:
+    """The steps of a window, epoch by epoch. start: the epoch at which they begin to be counted."""
+    made = window.first
+    while made < window.last:
+        epochs, begin = divmod(made, steps)
+        end = min(steps, begin + window.last - made)
+        rates = window.rate.rates(made, made + end - begin, like, tensors=window.tensors)
+        yield Part(start + epochs, begin, end, rates)
+        made += end - begin
+
+
+def _rates(recipe: Recipe, epoch: int, K: int) -> list[float]:
+    """The rates [K] of an epoch, for the record."""
+    multiplier = recipe.schedule.at(epoch, recipe.epochs)
+    if recipe.rates is not None:
+        return [rate * multiplier for rate in recipe.rates]
+    lr = recipe.lr * multiplier
+    return [float(v) for v in lr.flatten().tolist()] if isinstance(lr, Tensor) else [lr] * K

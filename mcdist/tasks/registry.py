@@ -16,6 +16,7 @@ from mcdist.tasks import (
     profile,
     relaxation,
     study_trial,
+    trajectory,
     trunk,
     twin,
 )
@@ -38,5 +39,6 @@ KINDS: dict[str, Kind] = {
     "drift": drift.KIND,
     "relaxation": relaxation.KIND,
     "trial": study_trial.KIND,
+    "trajectory": trajectory.KIND,
     "pause": pause.KIND,
 }
