@@ -27,7 +27,7 @@ def load_spec(source: str | Path | Mapping[str, Any], changes: Sequence[str] = (
     is YAML). Raises RequestError, one line for each thing that is wrong: where, what was got, what is allowed.
     """
     parsed = read_source(source, changes, "a sweep is a mapping (name: ..., problem: ...)")
-    if {"space", "search"} <= parsed.data.keys():
+    if "space" in parsed.data and parsed.data.keys() & {"search", "ensemble"}:
         raise RequestError(f"{parsed.name}: is a study, with a space to be searched: for 'mcdist tune', not 'run'")
     data, origins = _expanded(parsed)
     try:

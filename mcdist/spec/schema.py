@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mcdist.spec.base import MARKS, SpecModel
 from mcdist.spec.dynamics import RelaxationSpec
+from mcdist.spec.ensemble_study import TRIED, EnsembleStudySpec
 from mcdist.spec.ensembles import EnsembleSpec
 from mcdist.spec.grid import AXES
 from mcdist.spec.study import SEARCHED, StudySpec
@@ -14,7 +16,7 @@ from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.walk import model_at, models_in
 from mcdist.spec.yaml_source import Keys
 
-__all__ = ["json_schema", "study_schema"]
+__all__ = ["any_study_schema", "ensemble_study_schema", "json_schema", "study_schema"]
 
 Schema = dict[str, Any]
 
@@ -55,14 +57,55 @@ def study_schema() -> Schema:
     schema["$defs"] |= subject.pop("$defs", {})
     fields: dict[str, Schema] = {name: field for name, field in subject["properties"].items() if name != "kinds"}
     fields["starts"] = _any_of({**fields["starts"], "minItems": 1}, {"type": "integer", "minimum": 1})
-    properties, spread = schema["properties"], schema["$defs"]["RangeSpec"]
-    properties["relaxation"] |= {"properties": fields, "additionalProperties": False}
-    names = {name: {"$ref": "#/$defs/RangeSpec"} for name in SEARCHED}
-    properties["space"] |= {"properties": names, "additionalProperties": False, "minProperties": 1}
+    schema["properties"]["relaxation"] |= {"properties": fields, "additionalProperties": False}
+    _search_over(schema, SEARCHED)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mcdist study", **schema}
+
+
+def ensemble_study_schema() -> Schema:
+    """The schema of what `load_ensemble_study` reads, likewise."""
+    schema = _tidy(EnsembleStudySpec.model_json_schema())
+    subject = _tidy(EnsembleSpec.model_json_schema())["properties"]
+    fields = {name: subject[name] for name in dict.fromkeys(itertools.chain(*TRIED.values()))}
+    method = {"enum": list(TRIED), "description": subject["method"]["description"]}
+    properties, definitions = schema["properties"], schema["$defs"]
+    properties["ensemble"] |= {"properties": {"method": method, **fields}, "additionalProperties": False}
+    properties["ensemble"]["required"] = ["method"]
+    final = definitions["FinalSpec"]["properties"]
+    final["published"] |= {"properties": fields, "additionalProperties": False}
+    budget = {"type": "integer", "minimum": 1, "maximum": EnsembleSpec.BUDGETS}
+    final["budgets"] = _any_of({**final["budgets"], "items": budget, "minItems": 1, "uniqueItems": True}, budget)
+    _add_switches(definitions)
+    _add_seeds(definitions)
+    for model in _models(EnsembleStudySpec):
+        if model.short:
+            text = definitions[model.__name__]["properties"][model.short]
+            definitions[model.__name__] = _any_of(definitions[model.__name__], text)
+    _search_over(schema, fields)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mcdist study of ensembles", **schema}
+
+
+def any_study_schema() -> Schema:
+    """The schema of what `load_any_study` reads: with `ensemble` a study of ensembles, else one of noise."""
+    noise, ensembles = study_schema(), ensemble_study_schema()
+    definitions = noise.pop("$defs") | ensembles.pop("$defs")
+    return {
+        "$schema": noise.pop("$schema"),
+        "title": "mcdist study",
+        "if": {"required": ["ensemble"]},
+        "then": {name: part for name, part in ensembles.items() if name != "$schema"},
+        "else": noise,
+        "$defs": definitions,
+    }
+
+
+def _search_over(schema: Schema, names: Iterable[str]) -> None:
+    """A study's space has ranges for these fields, each in one of the forms."""
+    spread, ranges = schema["$defs"]["RangeSpec"], {name: {"$ref": "#/$defs/RangeSpec"} for name in names}
+    schema["properties"]["space"] |= {"properties": ranges, "additionalProperties": False, "minProperties": 1}
     spread |= {"minProperties": 1, "maxProperties": 1}
     spread["properties"] = {name: _given(field) for name, field in spread["properties"].items()}
-    properties["settings"]["items"] = {"type": "object"}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mcdist study", **schema}
+    schema["properties"]["settings"]["items"] = {"type": "object"}
 
 
 def _given(field: Schema) -> Schema:
@@ -107,11 +150,9 @@ def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
     """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `budgets: 2`, `pairs: all`, `pairs: [[0, 1]]`;
     and on and off, which are true and false to YAML.
     """
-    resources = definitions["ResourcesSpec"]["properties"]
-    for switch in ("compile", "cuda_graphs", "channels_last"):
-        resources[switch] = _any_of(resources[switch], {"type": "boolean"})
-    endpoints, pairs = definitions["EndpointsSpec"]["properties"], definitions["PairsSpec"]
-    endpoints["seeds"] = _any_of({**endpoints["seeds"], "minItems": 1}, {"type": "integer", "minimum": 1})
+    _add_switches(definitions)
+    _add_seeds(definitions)
+    pairs = definitions["PairsSpec"]
     budgets = definitions["EnsembleSpec"]["properties"]
     budget = {"type": "integer", "minimum": 1, "maximum": EnsembleSpec.BUDGETS}
     budgets["budgets"] = _any_of({**budgets["budgets"], "items": budget, "minItems": 1, "uniqueItems": True}, budget)
@@ -120,6 +161,17 @@ def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
         definitions[name]["properties"][count] = _any_of({**field, "minItems": 1}, {"type": "integer", "minimum": 1})
     listed = {key: value for key, value in pairs["properties"]["pairs"].items() if key not in _ABOUT}
     definitions["PairsSpec"] = _any_of(pairs, {"enum": ["all", "chain", "none"]}, {**listed, "minItems": 1})
+
+
+def _add_switches(definitions: dict[str, Schema]) -> None:
+    resources = definitions["ResourcesSpec"]["properties"]
+    for switch in ("compile", "cuda_graphs", "channels_last"):
+        resources[switch] = _any_of(resources[switch], {"type": "boolean"})
+
+
+def _add_seeds(definitions: dict[str, Schema]) -> None:
+    endpoints = definitions["EndpointsSpec"]["properties"]
+    endpoints["seeds"] = _any_of({**endpoints["seeds"], "minItems": 1}, {"type": "integer", "minimum": 1})
 
 
 def _any_of(field: Schema, *others: Schema) -> Schema:
