@@ -8,6 +8,9 @@ from mcdist.analysis.curvature import curvature_ratios
 from mcdist.analysis.curvature_summaries import control_summary, curvature_profile, curvature_ratio_summary
 from mcdist.analysis.drift_fits import drift_fit
 from mcdist.analysis.drifts import drift_points, drift_summary, free_energy_from_drift
+from mcdist.analysis.ensemble_comparison import PUBLISHED_SETTING, ensemble_comparison, winner_comparison
+from mcdist.analysis.ensembles import ensemble_summary, ensemble_units
+from mcdist.analysis.ensembles_published import published_ensembles
 from mcdist.analysis.free_energy import entropy_profiles, free_energies
 from mcdist.analysis.instability import instabilities, instability_profile
 from mcdist.analysis.lengths import path_summary
@@ -32,7 +35,7 @@ from mcdist.analysis.plots import (
 )
 from mcdist.analysis.predicted import predicted_drift, predicted_summary
 from mcdist.analysis.profiles import mean_profile
-from mcdist.analysis.published import PUBLISHED
+from mcdist.analysis.published import PUBLISHED, PUBLISHED_ENSEMBLES
 from mcdist.analysis.ratios import barrier_ratio
 from mcdist.analysis.relaxation_fits import relaxation_fit
 from mcdist.analysis.relaxations import relaxation_runs, relaxation_summary
@@ -41,10 +44,14 @@ from mcdist.analysis.resampling import families
 from mcdist.analysis.saddles import minimax_saddles, saddle_tree
 from mcdist.analysis.shares import share_summary
 from mcdist.analysis.summaries import pair_summary
+from mcdist.analysis.trajectories import low_points, trajectory_summary
+from mcdist.analysis.trial_ranking import setting_correlations, stopped_trials, trial_curves, tuned_trials
 from mcdist.analysis.trials import steepness, trial_summary, trial_times
 
 __all__ = [
     "PUBLISHED",
+    "PUBLISHED_ENSEMBLES",
+    "PUBLISHED_SETTING",
     "above_crossover",
     "barrier_ratio",
     "barrier_summary",
@@ -57,6 +64,9 @@ __all__ = [
     "drift_fit",
     "drift_points",
     "drift_summary",
+    "ensemble_comparison",
+    "ensemble_summary",
+    "ensemble_units",
     "entropy_profiles",
     "families",
     "free_energies",
@@ -64,6 +74,7 @@ __all__ = [
     "instabilities",
     "instability_onset",
     "instability_profile",
+    "low_points",
     "mean_profile",
     "minimax_saddles",
     "onset_difference",
@@ -87,6 +98,7 @@ __all__ = [
     "plot_trials",
     "predicted_drift",
     "predicted_summary",
+    "published_ensembles",
     "published_table",
     "relaxation_controls",
     "relaxation_fit",
@@ -94,9 +106,15 @@ __all__ = [
     "relaxation_runs",
     "relaxation_summary",
     "saddle_tree",
+    "setting_correlations",
     "share_summary",
     "steepness",
+    "stopped_trials",
+    "trajectory_summary",
+    "trial_curves",
     "trial_summary",
     "trial_times",
+    "tuned_trials",
+    "winner_comparison",
     "write_report",
 ]

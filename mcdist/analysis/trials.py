@@ -20,18 +20,24 @@ _RIDGE = 1e-2  # of the kernel's own spread: two trials beside each other do not
 
 
 def trial_times(trials: pd.DataFrame) -> pd.DataFrame:
-    """The complete trials, with `time`: the relaxation time, or the exposure where no run arrived, and `bound`: whether
-    `time` is such a lower bound. Trials without any run that stayed finite are left out.
+    """The complete trials of relaxations, with `time`: the relaxation time, or the exposure where no run arrived, and
+    `bound`: whether `time` is such a lower bound. Trials without any run that stayed finite are left out.
 
     exposure / arrived is the mean of an exponential law, censored runs included; with none arrived, the time of one
     more arrival would be the exposure at least. Raises RequestError for a column that is not there.
     """
     check_columns(trials, ["t_nominal", "arrived", "exposure", "relaxation_time"], "trials")
+    trials = _of_relaxations(trials)
     relaxed = trials["relaxation_time"].astype(float)
     exposure = trials["exposure"].astype(float)
     bound = ~(relaxed > 0)
     rows = trials.assign(time=relaxed.where(~bound, exposure), bound=bound)
     return rows[rows["time"] > 0]
+
+
+def _of_relaxations(trials: pd.DataFrame) -> pd.DataFrame:
+    """What else was tried has no time to an end (`tuned_trials` is for ensembles)."""
+    return trials[trials["subject"] == "relaxation"] if "subject" in trials.columns else trials
 
 
 def steepness(trials: pd.DataFrame) -> pd.Series:
@@ -76,6 +82,7 @@ def trial_summary(
     same runs.
     """
     check_columns(trials, [*by, "runs", "diverged"], "trials")
+    trials = _of_relaxations(trials)
     rows = trial_times(trials)
     records = []
     for key, every in groups(trials, by):

@@ -74,6 +74,15 @@ def test_the_summary():
     assert trial_summary(table.iloc[:0]).empty
 
 
+def test_trials_of_ensembles_are_none_of_these():
+    table = trials([0.001, 0.01, 0.1], [None, 100.0, 10.0])
+    table.loc[1, "subject"] = "ensemble"
+    assert trial_times(table)["t_nominal"].tolist() == [0.001, 0.1]
+    row = trial_summary(table).iloc[0]
+    assert (row["trials"], row["left_out"], row["arrived"]) == (2, 0, 10)
+    assert np.isnan(steepness(table)[1])
+
+
 def test_columns_that_are_not_there_are_refused():
     with pytest.raises(RequestError, match="trials: unknown column 'exposure'"):
         steepness(trials([1.0], [1.0]).drop(columns="exposure"))
