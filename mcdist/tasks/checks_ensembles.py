@@ -60,7 +60,11 @@ def check_cycle(cycle: float, steps: int, left: float = math.inf) -> None:
         return
     below = max(2, 2 * int(asked // 2))
     near = [f"{_typed(c, steps)} ({c} steps)" for c in (below, below + 2) if c <= left * steps]
-    nearest = f"near it are {' or '.join(near)}" if near else f"the {left:g} epochs that are left have no two steps"
+    nearest = (
+        f"near it {'is' if len(near) == 1 else 'are'} {' or '.join(near)}"
+        if near
+        else f"the {left:g} epochs that are left have no two steps"
+    )
     raise RequestError(
         f"{cycle:g} epochs are {asked:g} steps ({steps} in an epoch): a cycle needs an even number of them, so that "
         f"its lowest rate is in the middle; {nearest}"

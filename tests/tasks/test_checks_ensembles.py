@@ -50,6 +50,10 @@ def test_an_odd_cycle_and_those_near_it() -> None:
         "s.yaml: ensembles.1: cycle: 3 epochs are 15 steps (5 in an epoch): a cycle needs an even number of them, so "
         "that its lowest rate is in the middle; near it are 2.8 (14 steps) or 3.2 (16 steps)"
     )
+    long = FGE | {"cycle": 3, "start": 17, "budgets": [1, 2], "restarts": False}
+    assert refused(long).endswith(
+        "near it is 2.8 (14 steps)"
+    )  # of the three epochs that are left of the smaller budget
 
 
 @pytest.mark.parametrize("cycle", [2, 0.4, 0.8, 1.2, 3.6, 4])
@@ -77,6 +81,7 @@ def test_which_problem_of_several_is_said() -> None:
         (1, 7, 1, ["0.85714 (6 steps)"]),  # a longer one is longer than what is left
         (0.5, 3, 2, ["0.66667 (2 steps)", "1.3333 (4 steps)"]),  # none is shorter than two steps
         (0.001, 391, 40, ["0.0051151 (2 steps)", "0.01023 (4 steps)"]),
+        (1e-5, 7, 4, ["0.28571 (2 steps)", "0.57143 (4 steps)"]),
         (1, 1, 1, []),
     ],
 )
