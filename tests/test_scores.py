@@ -157,8 +157,8 @@ def test_the_least_probability_that_counts() -> None:
 
 
 def test_a_confidence_of_one_is_in_the_last_bin() -> None:
-    """[1, 0] right and [0.95, 0.05] wrong: accuracy 0.5, mean confidence 0.975."""
-    assert ece([[1.0, 0.0], [0.95, 0.05]], [0, 1]) == pytest.approx(0.475, abs=EXACT)
+    """[1, 0] wrong and [0.95, 0.05] right: accuracy 0.5, mean confidence 0.975."""
+    assert ece([[1.0, 0.0], [0.95, 0.05]], [1, 0]) == pytest.approx(0.475, abs=EXACT)
 
 
 def test_the_calibration_error_is_torchmetrics_own_for_many_classes() -> None:

@@ -8,6 +8,8 @@ from mcdist.tasks import (
     curvature,
     drift,
     endpoint,
+    ensemble,
+    ensemble_trial,
     finetune,
     join,
     path,
@@ -40,5 +42,7 @@ KINDS: dict[str, Kind] = {
     "relaxation": relaxation.KIND,
     "trial": study_trial.KIND,
     "trajectory": trajectory.KIND,
+    "ensemble": ensemble.KIND,
+    "ensemble_trial": ensemble_trial.KIND,
     "pause": pause.KIND,
 }

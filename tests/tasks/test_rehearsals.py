@@ -8,7 +8,7 @@ import pytest
 from support.tracing import AsTraced
 
 from mcdist.spec.dynamics import DriftSpec, RelaxationSpec
-from mcdist.spec.tasks import DriftTask, RelaxationTask, TwinTask
+from mcdist.spec.tasks import DriftTask, EnsembleTask, RelaxationTask, TwinTask
 from mcdist.tasks.registry import KINDS
 from mcdist.tasks.work import Item
 
@@ -32,6 +32,7 @@ NEB: dict[str, Any] = {"cycles": [{"steps": 6, "lr": 0.1}, {"steps": 4, "lr": 0.
 PROBLEM = problem_spec(batch_norm=True)
 DRIFT = DriftSpec(starts=(0.2, 0.7), steps=(10,), lr=0.1, batch_size=8, replicas=3)
 RELAX = RelaxationSpec(starts=(0.2, 0.7), time=2.0, lr=0.1, batch_size=8, replicas=3)
+TOGETHER = EnsembleTask(problem=PROBLEM, method="independent", seed=0, budget=2, epochs=3, spent=6)
 
 ITEMS: dict[str, tuple[str, list[Item], float]] = {
     # kind, a pack of two, how many of the steps that are tried make up the whole
@@ -63,6 +64,7 @@ ITEMS: dict[str, tuple[str, list[Item], float]] = {
     # 2 paths x 2 starts (x 3 replicas) go together, a step at a time (noisy ones two)
     "twin": ("twin", [Item("t", TwinTask(problem=PROBLEM, drift=DRIFT.twin), ("p",))] * 2, 10.0),
     "drift": ("drift", [Item("d", DriftTask(problem=PROBLEM, drift=DRIFT), ("p", "t"))] * 2, 5.0),
+    "ensemble": ("ensemble", [Item("e", TOGETHER, ("end0", "end1"))] * 2, 0.0),
     "relaxation": ("relaxation", [Item("r", RelaxationTask(problem=PROBLEM, relaxation=RELAX), ("p",))] * 2, 10.0),
 }
 
