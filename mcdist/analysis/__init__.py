@@ -24,19 +24,25 @@ from mcdist.analysis.plots import (
     plot_density,
     plot_drift,
     plot_drift_temperature,
+    plot_ensembles,
     plot_free_energy,
     plot_instability,
+    plot_parallel,
     plot_plane,
     plot_profiles,
     plot_relaxation_times,
+    plot_running,
     plot_spectrum,
     plot_traces,
+    plot_trajectories,
+    plot_trial_curves,
     plot_trials,
 )
 from mcdist.analysis.predicted import predicted_drift, predicted_summary
 from mcdist.analysis.profiles import mean_profile
 from mcdist.analysis.published import PUBLISHED, PUBLISHED_ENSEMBLES
 from mcdist.analysis.ratios import barrier_ratio
+from mcdist.analysis.recombined import recombine
 from mcdist.analysis.relaxation_fits import relaxation_fit
 from mcdist.analysis.relaxations import relaxation_runs, relaxation_summary
 from mcdist.analysis.report import write_report
@@ -88,18 +94,24 @@ __all__ = [
     "plot_density",
     "plot_drift",
     "plot_drift_temperature",
+    "plot_ensembles",
     "plot_free_energy",
     "plot_instability",
+    "plot_parallel",
     "plot_plane",
     "plot_profiles",
     "plot_relaxation_times",
+    "plot_running",
     "plot_spectrum",
     "plot_traces",
+    "plot_trajectories",
+    "plot_trial_curves",
     "plot_trials",
     "predicted_drift",
     "predicted_summary",
     "published_ensembles",
     "published_table",
+    "recombine",
     "relaxation_controls",
     "relaxation_fit",
     "relaxation_pairs",
