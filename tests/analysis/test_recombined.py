@@ -97,11 +97,14 @@ def test_members_are_chosen_as_rows(run: Store) -> None:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """By hand: `a` and `b` of the same two examples, `other` of other ones, `more` of three; an end point."""
+    """By hand: `a` and `b` of the same two examples, `other` of other ones, `more` of three, `wide` with a class more;
+    an end point.
+    """
     store = open_store(tmp_path_factory.mktemp("by-hand") / "store", create=True)
     p = torch.tensor([[[0.9, 0.1], [0.2, 0.8]], [[0.6, 0.4], [0.7, 0.3]]])
     y = torch.tensor([0, 1])
     kept = {"a": (p, y), "b": (p.flip(0), y), "other": (p, 1 - y), "more": (p[:, [0, 1, 1]], y[[0, 1, 1]])}
+    kept["wide"] = (torch.cat([p / 2, p[..., :1] / 2 + p[..., 1:] / 2], dim=-1), y)
     tensors: dict[str, Any] = {
         name: {"test.probabilities": own, "test.targets": right} for name, (own, right) in kept.items()
     }
@@ -120,12 +123,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         ({"a": [2]}, "test", "the ensemble 'a' has the members 0 to 1; got 2"),
         ({"a": [-1]}, "test", "has the members 0 to 1; got -1"),
         ({"a": [1, 1]}, "test", "one of them is there twice"),
-        ("aa", "test", "unknown ensemble 'aa'; did you mean 'a'. allowed: a, b, forgetful, more, other"),
+        ("aa", "test", "unknown ensemble 'aa'; did you mean 'a'. allowed: a, b, forgetful, more, other, wide"),
         ("end", "test", "the task 'end' is no ensemble"),
         ("forgetful", "test", "no predictions of the ensemble 'forgetful' were kept: .* 'predictions: true'"),
         ("a", "val", "unknown split 'val'; allowed: test"),
         (["a", "other"], "test", "'a' and 'other' are not of the same test data"),
         (["a", "b", "more"], "test", "'a' and 'more' are not of the same test data"),
+        (["a", "wide"], "test", "'a' and 'wide' are not of the same test data"),
         (pd.DataFrame({"ensemble_id": ["a"]}), "test", "members: unknown column 'member'"),
     ],
 )
