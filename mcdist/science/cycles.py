@@ -71,8 +71,9 @@ class Triangle(CyclicRate):
 
         lr(i) = (1 - 2t) lr1 + 2t lr2 for t <= 1/2, and (2 - 2t) lr2 + (2t - 1) lr1 after.
 
-    A member in the middle of each cycle, where the rate is lr2. lr1, lr2: K each. rates: (lr1, lr2) of all K points on
-    each stretch that ends in a member, in place of those; the last goes on where there are more stretches.
+    A member in the middle of each cycle, where the rate is lr2. (In the authors' public code t is one step less.)
+    lr1, lr2: K each. stretches: (lr1, lr2) of all K points on each stretch that ends in a member, in place of those;
+    the last goes on where there are more of them.
     """
 
     cycle: int

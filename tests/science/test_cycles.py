@@ -43,6 +43,18 @@ def test_a_triangle_is_the_published_one_at_every_iteration(c: int) -> None:
     assert got == pytest.approx([published_triangle(i, c, 0.05, 0.01) for i in range(1, 3 * c + 8)], rel=CLOSE)
 
 
+def test_the_authors_code_is_one_step_behind_the_paper() -> None:
+    """There t is the part of the cycle before the step, here with it: its lowest rate is of the step after a member."""
+    steps, epochs = 5, 4
+    code = []
+    for epoch in range(8):
+        for step in range(steps):
+            t = (epoch % epochs + step / steps) / epochs
+            code.append(0.05 * abs(1 - 2 * t) + 0.01 * (1 - abs(1 - 2 * t)))
+    wave = triangle(steps * epochs)
+    assert [wave.rate(i)[0] for i in range(1, 40)] == pytest.approx(code[1:], rel=CLOSE)
+
+
 @pytest.mark.parametrize(("total", "cycles"), [(1, 1), (7, 7), (30, 5), (31, 5), (100, 7), (2000, 6)])
 def test_a_cosine_is_the_published_one_at_every_iteration(total: int, cycles: int) -> None:
     got = [Cosine(total, cycles, (0.1,)).rate(i)[0] for i in range(1, total + 1)]
@@ -99,7 +111,7 @@ def test_without_a_range_a_triangle_is_a_constant_rate_to_the_bit(c: int, lr: fl
 
 @given(st.integers(1, 20), st.lists(st.tuples(rate, rate), min_size=1, max_size=5), st.integers(1, 300))
 def test_rates_of_stretches_hold_from_member_to_member(half: int, pairs: list[tuple[float, float]], i: int) -> None:
-    """The published formula with the pair of the stretch, the number of members before step i; the last pair goes on."""
+    """The published formula with the pair of the stretch, which is how many members were before; the last goes on."""
     wave = Triangle(2 * half, (0.3, 0.4), (0.2, 0.1), tuple(pairs))
     before = sum(1 for j in range(1, i) if j % (2 * half) == half)
     lr1, lr2 = pairs[min(before, len(pairs) - 1)]

@@ -27,6 +27,7 @@ from mcdist.spec.tasks import (
     PathTask,
     PlaneTask,
     ProfileTask,
+    TrajectoryTask,
     TrunkTask,
 )
 from mcdist.store.schemas import TABLES
@@ -93,6 +94,17 @@ def branch(problem: ProblemSpec, seed: int, epoch: int, number: int, **train: An
     """Of the trunk of its seed."""
     spec = BranchTask(problem=problem, train=SGD | train, seed=seed, epoch=epoch, branch=number)
     return Item(f"branch{seed}.{epoch}.{number}", spec, (f"trunk{seed}",))
+
+
+def trajectory(
+    problem: ProblemSpec, seed: int, parent: str | None = None, name: str | None = None, **said: Any
+) -> Item:
+    """Triangular unless said otherwise. parent: a trunk or an end point; else it is from the seed. said: train, ..."""
+    cycle = {"cycle": 2.0, "lr2": 0.01} if said.get("rate", "triangle") == "triangle" else {}
+    usual = {"seed": seed, "start": 0, "epochs": 4, "rate": "triangle", "lr1": 0.1, **cycle}
+    train = SGD | said.pop("train", {})
+    spec = TrajectoryTask.model_validate({"problem": problem, **usual, **said, "train": train})
+    return Item(name or f"run{seed}", spec, () if parent is None else (parent,))
 
 
 def path(problem: ProblemSpec, name: str, pair: tuple[str, str], **said: Any) -> Item:

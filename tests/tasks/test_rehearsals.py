@@ -24,6 +24,7 @@ from .bench import (
     plane,
     problem_spec,
     profile,
+    trajectory,
     trunk,
 )
 
@@ -66,6 +67,13 @@ ITEMS: dict[str, tuple[str, list[Item], float]] = {
     "drift": ("drift", [Item("d", DriftTask(problem=PROBLEM, drift=DRIFT), ("p", "t"))] * 2, 5.0),
     "ensemble": ("ensemble", [Item("e", TOGETHER, ("end0", "end1"))] * 2, 0.0),
     "relaxation": ("relaxation", [Item("r", RelaxationTask(problem=PROBLEM, relaxation=RELAX), ("p",))] * 2, 10.0),
+    # members after 5 and 15 of its 20 steps; all of 15 steps
+    "trajectory": ("trajectory", [trajectory(PROBLEM, seed, "t", start=1, epochs=5) for seed in (0, 1)], 3 * 150 / 32),
+    "cosine trajectory": (
+        "trajectory",
+        [trajectory(PROBLEM, seed, rate="cosine", cycles=2, epochs=3) for seed in (0, 1)],
+        3 * 150 / 32,
+    ),
 }
 
 
@@ -73,7 +81,7 @@ def test_no_kind_is_forgotten() -> None:
     """Those that take no work to speak of have nothing to try."""
     tried = {kind for kind, _, _ in ITEMS.values()}
     assert {name for name, kind in KINDS.items() if kind.rehearse is not None} == tried
-    assert set(KINDS) - tried == {"join", "pause", "trial"}
+    assert set(KINDS) - tried == {"join", "pause", "trial", "ensemble_trial"}
 
 
 @pytest.mark.parametrize("traced", [False, True], ids=["plain", "traced"])
