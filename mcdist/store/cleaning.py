@@ -103,6 +103,8 @@ def _doubtful(files: Files, table: str, whole: Collection[str]) -> tuple[list[En
     only one of the two stands.
     """
     entries = row_files(files, table)
+    if not entries:
+        return [], scan(files, table, [], [])
     merged = [entry for entry in entries if is_merged(entry.name)]
     rows = scan(files, table, merged, [])
     sound = set(whole).difference(pc.unique(rows["pack_id"]).to_pylist())

@@ -79,6 +79,8 @@ def _groups(files: Files, table: str, tasks: pa.Table, target_bytes: int, target
         return entries, scan(files, table, entries, ["status"] if table == "tasks" else [])
 
     entries, rows = settled(read)
+    if not entries:
+        return []
     frame = pd.DataFrame({"file": rows[FILE].to_numpy(), "stands": standing(rows, table, tasks)})
     by_file = frame.groupby("file")["stands"].agg(["size", "all"])
     groups: list[list[Entry]] = [[]]

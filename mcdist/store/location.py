@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -85,9 +86,15 @@ def make(files: Files, marker: dict[str, Any] | None) -> None:
         files.write(MARKER, json.dumps(marker).encode())
     if int(marker.get("schema", 0)) >= SCHEMA_VERSION:
         return
-    for name, table in TABLES.items():
-        files.write(f"{table_folder(name)}/{HEAD}", to_parquet(table.schema.empty_table()))
+    for name in TABLES:
+        files.write(f"{table_folder(name)}/{HEAD}", _head(name))
     files.write(MARKER, json.dumps({**marker, "schema": SCHEMA_VERSION}).encode())
+
+
+@functools.cache
+def _head(table: str) -> bytes:
+    """A table's columns, without rows."""
+    return to_parquet(TABLES[table].schema.empty_table())
 
 
 def check_can_create(files: Files) -> None:

@@ -121,7 +121,7 @@ def standing(rows: pa.Table, table: str, tasks: pa.Table) -> np.ndarray:
     """For each of `rows`, from `scan` of all the table's files, whether it stands; `tasks` from `committed`."""
     if table == "tasks":
         return _standing_tasks(rows)
-    if table == "sweep_tasks":
+    if table == "sweep_tasks" or not len(rows):
         return np.ones(len(rows), dtype=bool)
     frame = rows.select(["task_id", "pack_id", FILE]).to_pandas()
     packs = tasks.select(["task_id", "pack_id"]).to_pandas().set_index("task_id")["pack_id"]

@@ -56,6 +56,7 @@ class TestForget:
 
         undisturbed = prepared(uri)
         undisturbed.forget(["task2", "task3"])
+        expected, weights = view(undisturbed), names(locate(uri), ["weights"])
         for n in range(100):
             store = prepared(f"{uri}-{n}")
             try:
@@ -63,20 +64,24 @@ class TestForget:
             except Killed:
                 assert_consistent(view(store))
                 store.forget(["task2", "task3"])
-                assert_same(view(store), view(undisturbed))
-                assert names(locate(store.uri), ["weights"]) == names(locate(uri), ["weights"])
+                assert_same(view(store), expected)
+                assert names(locate(store.uri), ["weights"]) == weights
             else:
                 assert n >= 5
                 return
 
     def test_after_a_kill_cleaning_and_computing_again_is_enough(self, uri: str, compacted: bool) -> None:
-        for n in range(100):
-            store = open_store(f"{uri}-{n}", create=True)
+        def prepared(where: str) -> Store:
+            store = open_store(where, create=True)
             store.commit(pack("p", "task1", "task2"))
             store.commit(pack("q", "task3"))
             if compacted:
                 store.compact()
-            expected = view(store)
+            return store
+
+        expected = view(prepared(uri))
+        for n in range(100):
+            store = prepared(f"{uri}-{n}")
             try:
                 Store(MortalFiles(locate(store.uri), n)).forget(["task2"])
             except Killed:
@@ -195,12 +200,16 @@ class TestClean:
         assert local_store.clean() == ("tables/endpoints/p.parquet",)
 
     def test_a_kill_at_any_moment_is_made_good_by_doing_it_again(self, uri: str) -> None:
-        for n in range(100):
-            store = open_store(f"{uri}-{n}", create=True)
+        def prepared(where: str) -> Store:
+            store = open_store(where, create=True)
             store.commit(pack("p", "task1", "task2"))
             store.commit(pack("q", "task2", "task3"))
             kill(store, 3, pack("r", "task4"))
-            before = view(store)
+            return store
+
+        before = view(prepared(uri))
+        for n in range(100):
+            store = prepared(f"{uri}-{n}")
             try:
                 Store(MortalFiles(locate(store.uri), n)).clean(older_than_s=-60)
             except Killed:

@@ -100,11 +100,16 @@ def test_columns_of_a_newer_version_are_kept(local_store: Store) -> None:
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_a_kill_at_any_moment_shows_in_no_table(uri: str, interrupted: bool) -> None:
     """`interrupted`: the one that comes next and finishes it is killed as well."""
-    for n in range(200):
-        store = open_store(f"{uri}-{n}", create=True)
+
+    def filled(where: str) -> Store:
+        store = open_store(where, create=True)
         for name in "ab":
             store.commit(pack(name, f"{name}-task1"))
-        before = view(store)
+        return store
+
+    before = view(filled(uri))
+    for n in range(200):
+        store = filled(f"{uri}-{n}")
         try:
             Store(MortalFiles(locate(store.uri), n)).compact()
         except Killed:
