@@ -54,7 +54,7 @@ class Cycling:
     """K networks of one shape with a cyclic rate: they differ in seeds and scalars alone.
 
     splits: those on which they are judged, of "val" and "test" those that there are if not said; no other is looked at.
-    keep: whether members are kept.
+    With none a look costs nothing: statistics are then re-estimated for members alone. keep: whether members are kept.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Cycling:
         points, memory = _start(specs, parents, bench)
         way = _Way(points, memory, points.theta.clone(), 0, [None] * len(specs), [], [], [])
         run = cls(specs, bench, way, splits, keep)
-        run._look(None, None, run._settled())
+        run._look(None, None)
         return run
 
     @classmethod
@@ -165,8 +165,7 @@ class Cycling:
 
         def hook(made: int, loss: Tensor) -> None:
             way.made = made
-            settled = self._settled()
-            self._look(self.taken if made == end else None, loss, settled)
+            settled = self._look(self.taken if made == end else None, loss)
             if made == end:
                 found.append(settled)
 
@@ -226,13 +225,12 @@ class Cycling:
             for name, tensor in self.problem.state(points, k).items()
         }
 
-    def _settled(self) -> Points:
-        return self.problem.settle(self._way.points)
-
-    def _look(self, member: int | None, loss: Tensor | None, settled: Points) -> None:
-        """Judge the networks where they are."""
-        made, away = self._way.made, settled.theta.double() - self._way.begun.double()
-        metrics = self.problem.evaluate(settled, splits=self._splits)
+    def _look(self, member: int | None, loss: Tensor | None) -> Points:
+        """Judge the networks where they are; settled, if they are judged or members."""
+        points, made = self._way.points, self._way.made
+        settled = self.problem.settle(points) if self._splits or member is not None else points
+        metrics = self.problem.evaluate(settled, splits=self._splits) if self._splits else {}
+        away = points.theta.double() - self._way.begun.double()
         pairs = self.rate.pairs(self.taken)
         look: dict[str, Any] = {
             "lr1": [high for high, _ in pairs],
@@ -247,6 +245,7 @@ class Cycling:
             for metric, column in (("loss", "nll"), ("error", "error")):
                 look[f"{split}_{column}"] = metrics[f"{split}_{metric}"].tolist()
         self._way.looks.append(look | {"distance": away.norm(dim=1).tolist()})
+        return settled
 
     def _epoch(self, iteration: int) -> float:
         return self._specs[0].start + iteration / self.steps

@@ -174,6 +174,27 @@ def test_splits_that_are_not_asked_for_are_never_looked_at(monkeypatch: pytest.M
             assert look == {name: value for name, value in full.items() if not name.startswith("test")}
 
 
+def test_without_splits_nothing_is_judged_and_members_alone_are_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, bench, settled = problem_spec(batch_norm=True), DictBench(), []
+    wanted = specs(problem, 0, **TRIANGLE)
+    usual = finished(Cycling.begin(wanted, [None, None], bench))
+    settle = Classification.settle
+
+    def settling(self: Classification, points: Points, *args: Any) -> Points:
+        settled.append(run.iteration)
+        return settle(self, points, *args)
+
+    monkeypatch.setattr(Classification, "settle", settling)
+    monkeypatch.setattr(Classification, "evaluate", None)
+    run = Cycling.begin(wanted, [None, None], bench, splits=())
+    finished(run)
+    assert settled == run.ends
+    for k in (0, 1):
+        assert all(torch.equal(run.tensors(k)[name], tensor) for name, tensor in usual.tensors(k).items())
+        for look, full in zip(run.looks(k), usual.looks(k), strict=True):
+            assert look == {n: v for n, v in full.items() if not n.startswith(("test", "val"))}
+
+
 def probabilities(bench: DictBench, problem: ProblemSpec, points: Points) -> Tensor:
     return bench.problem(problem).probabilities(points, "val")
 
