@@ -71,7 +71,8 @@ def winner_comparison(
 
     `ensembles` are those of the final sweep of a study, `trials` the table of its trials. Columns as
     `ensemble_comparison` has them, with the published setting for the reference, and `winner`: "tuned", "published" or
-    "not shown", of the rows of the tuned setting. Independent ensembles are there to compare with, labelled so. Where
+    "not shown", of the rows of the tuned setting. Of two settings of the method, the other one is the published one; of
+    more, what is as PUBLISHED_SETTING. Independent ensembles are there to compare with, labelled so. Where
     the study chose the published setting, the reference is the independent ones, and the label says so. Empty where
     there is no complete trial.
     """
@@ -84,20 +85,27 @@ def winner_comparison(
         mine = best[(best["rank"] == 1) & _equal(best, by, key)]
         if mine.empty:
             continue
-        winner = mine.iloc[0]
-        tuned = (part["method"] == winner["method"]) & _is(part, {c: winner[c] for c in RATES})
-        published = (part["method"] == winner["method"]) & _is_published(part, str(winner["method"]))
-        if (published & ~tuned).any():  # the published setting leaves a rate open that the tuned one has another of
-            published &= ~tuned
-        both = bool((tuned & published).any())
-        named = part.assign(label=part["label"].mask(published, "published").mask(tuned, "tuned"))
-        named["label"] = named["label"].where(~(tuned & published), "tuned, which is the published setting")
-        reference = None if both or not published.any() else "published"
+        named, reference = _named(part, mine.iloc[0])
         parts.append(_compared(named, reference, by, metrics, level))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*by, *_COLUMNS])
     wins = {BETTER: "tuned", WORSE: "published", NOT_SHOWN: NOT_SHOWN}
     against = (table["label"] == "tuned") & (table["reference"] == "published")
     return table.assign(winner=table["shows"].map(wins).where(against, None))
+
+
+def _named(rows: pd.DataFrame, winner: pd.Series) -> tuple[pd.DataFrame, str | None]:
+    """The rows with the labels "tuned" and "published", and the reference; of one setting of the method alone, what it
+    is. A winner whose rates change on the way has no setting to be known by: it is what is not published.
+    """
+    of_method = rows["method"] == winner["method"]
+    known = of_method & _is_published(rows, str(winner["method"]))
+    tuned = of_method & _is(rows, {c: winner[c] for c in RATES})
+    tuned = tuned if tuned.any() else of_method & ~known
+    others = of_method & ~tuned
+    published = others if rows.loc[others, "label"].nunique() == 1 else others & known
+    word = "tuned, which is the published setting" if (tuned & known).any() and not others.any() else "tuned"
+    named = rows.assign(label=rows["label"].mask(published, "published").mask(tuned, word))
+    return named, "published" if published.any() else None
 
 
 def _compared(

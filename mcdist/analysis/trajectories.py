@@ -56,13 +56,15 @@ def trajectory_summary(
 
 
 def low_points(trajectories: pd.DataFrame, by: Sequence[str] = ("problem",), *, level: float = 0.95) -> pd.DataFrame:
-    """Are networks better where the rate is low? Each member against the look of the highest rate between it and the
-    member before, averaged along the trajectory, then over seeds.
+    """Are networks better where the rate is low? Between each two members the look of the highest rate, against what
+    the straight line between the two has there (so that the progress of training counts for neither); averaged along
+    the trajectory, then over seeds.
 
     One row per group of `by` and setting, as in `trajectory_summary`:
 
-    - `seeds`: trajectories with two members or more and a look between them; `compared`: pairs of looks in all of them;
-    - `low_lr`, `high_lr`: mean rates; `low_error`, `high_error`, `low_nll`, `high_nll`: means there, on the test split;
+    - `seeds`: trajectories with two members or more and a look between them; `compared`: looks in all of them;
+    - `low_lr`, `high_lr`: mean rates of members and of these looks; `low_error`, `high_error`, `low_nll`, `high_nll`:
+      means on the test split, the low ones on the lines between members;
     - `error_rise`, `nll_rise`: high less low, with `_low` and `_high`; `shows`: "shown" where the error is higher at
       high rates by its interval, "the opposite" where it is lower, else "not shown";
     - `distance_first`, `distance_last`: of the first and the last member from where the cycles began, with `_low` and
@@ -133,14 +135,18 @@ _CONTRASTED = ("low_lr", "high_lr", "low_error", "high_error", "low_nll", "high_
 
 
 def _cycles(run: pd.DataFrame) -> pd.DataFrame:
-    """Of one trajectory, in order: each member from the second on, with the look of the highest rate before it."""
+    """Of one trajectory, in order: between each two members the look of the highest rate, and the line between them."""
     taken = np.flatnonzero(run["member"].notna())
-    lr, error, nll = (run[c].to_numpy(dtype=float) for c in ("lr", "test_error", "test_nll"))
+    i, lr, error, nll = (run[c].to_numpy(dtype=float) for c in ("iteration", "lr", "test_error", "test_nll"))
     seed = run["seed"].iloc[0]
-    pairs = [
-        (before + 1 + int(lr[before + 1 : low].argmax()), low) for before, low in pairwise(taken) if low > before + 1
-    ]
-    rows = [(seed, lr[low], lr[top], error[low], error[top], nll[low], nll[top]) for top, low in pairs]
+    rows = []
+    for a, b in pairwise(taken):
+        if b == a + 1:
+            continue
+        top = a + 1 + int(lr[a + 1 : b].argmax())
+        part = (i[top] - i[a]) / (i[b] - i[a])
+        lines = [(1 - part) * values[a] + part * values[b] for values in (lr, error, nll)]
+        rows.append((seed, lines[0], lr[top], lines[1], error[top], lines[2], nll[top]))
     return pd.DataFrame(rows, columns=["seed", *_CONTRASTED]).astype(dict.fromkeys(_CONTRASTED, float))
 
 
@@ -150,7 +156,10 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
     words = {"start": "start {:g}", "lr1": "lr1 {:g}", "lr2": "lr2 {:g}", "cycle": "cycle {:g}"}
     words |= {"cycles": "{:g} cycles", "until": "until epoch {:.4g}"}
     for rate, part in rows.groupby("rate"):
-        varying = [c for c in words if part[c].nunique(dropna=False) > 1]
+        others = [c for c in words if c != "until"]
+        varying = [c for c in others if part[c].nunique(dropna=False) > 1]
+        if (part.groupby(others, dropna=False)["until"].nunique() > 1).any():
+            varying.append("until")
         found = [
             ", ".join([str(rate), *(words[c].format(setting[c]) for c in varying if pd.notna(setting[c]))])
             for setting in part[[*words]].to_dict("records")
