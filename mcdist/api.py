@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from mcdist.execute import ExecutorName, KindOverview, Summary, overview, run_study, run_sweep
-from mcdist.spec import StudySpec, SweepSpec, load_spec, load_study
+from mcdist.execute import ExecutorName, KindOverview, Summary, overview, run_ensemble_study, run_study, run_sweep
+from mcdist.spec import EnsembleStudySpec, StudySpec, SweepSpec, load_any_study, load_spec
 
 __all__ = ["plan", "run", "tune"]
 
 Spec = SweepSpec | str | Path | Mapping[str, Any]
 """A loaded sweep, a YAML file, or a mapping of the same form."""
 
-Study = StudySpec | str | Path | Mapping[str, Any]
-"""A loaded study, a YAML file, or a mapping of the same form."""
+Study = StudySpec | EnsembleStudySpec | str | Path | Mapping[str, Any]
+"""A loaded study, of noise or of ensembles, a YAML file, or a mapping of the same form."""
 
 
 def plan(spec: Spec, *, store: str | None = None, changes: Sequence[str] = ()) -> list[KindOverview]:
@@ -62,20 +62,19 @@ def tune(
     changes: Sequence[str] = (),
     out: TextIO | None = None,
 ) -> Summary:
-    """Do the trials of a study, over the paths of a sweep, that its store does not have yet.
+    """Do the trials of a study that its store does not have yet: of noise, over the paths of a sweep, or of ensembles,
+    and then the sweep that compares the best of these.
 
     Arguments as for `run`; "serial" does one trial after the other in this process, without Ray. The summary counts
-    trials: `store.table("trials")` has their results, those that are complete alone. Raises RequestError, before
-    anything is written, where the request is wrong.
+    trials: `store.table("trials")` has their results; of ensembles also those that were stopped early, which are not
+    `complete`. Raises RequestError, before anything is written, where the request is wrong.
     """
-    return run_study(
-        study if isinstance(study, StudySpec) else load_study(study, changes),
-        store_uri=store,
-        executor=executor,
-        address=address,
-        out=out or sys.stderr,
-        source=str(study) if isinstance(study, (str, Path)) else "study",
-    )
+    loaded = study if isinstance(study, (StudySpec, EnsembleStudySpec)) else load_any_study(study, changes)
+    source = str(study) if isinstance(study, (str, Path)) else "study"
+    how: dict[str, Any] = {"store_uri": store, "executor": executor, "address": address, "out": out or sys.stderr}
+    if isinstance(loaded, EnsembleStudySpec):
+        return run_ensemble_study(loaded, source=source, **how)
+    return run_study(loaded, source=source, **how)
 
 
 def _loaded(spec: Spec, changes: Sequence[str]) -> SweepSpec:

@@ -119,7 +119,9 @@ def tune_command(
     address: Address = None,
     changes: Changes = None,
 ) -> None:
-    """Try noise levels over the paths of a sweep. Kill it at any moment: the same command goes on."""
+    """Try noise levels over the paths of a sweep, or settings of ensembles. Kill it at any moment: the same command
+    goes on.
+    """
     from mcdist.api import tune
 
     summary = tune(spec, store=store, executor=executor.value, address=address, changes=changes or ())
@@ -128,7 +130,7 @@ def tune_command(
         print("stopped; complete trials are kept, and the same command goes on from there", file=sys.stderr)
     elif summary.failed:
         print(
-            f"{len(summary.failed)} of {summary.counts.total()} trials failed: {', '.join(summary.failed)}",
+            f"{len(summary.failed)} of {summary.counts.total()} {summary.what} failed: {', '.join(summary.failed)}",
             file=sys.stderr,
         )
         print(f"see: mcdist failures {where}", file=sys.stderr)
@@ -254,12 +256,12 @@ def bench(
 
 @app.command()
 def schema(
-    study: Annotated[bool, typer.Option("--study", help="of a study, what 'tune' takes")] = False,
+    study: Annotated[bool, typer.Option("--study", help="of a study of either kind, what 'tune' takes")] = False,
 ) -> None:
     """Print the JSON schema of a spec, for editors."""
-    from mcdist.spec.schema import json_schema, study_schema
+    from mcdist.spec.schema import any_study_schema, json_schema
 
-    print(json.dumps(study_schema() if study else json_schema(), indent=2))
+    print(json.dumps(any_study_schema() if study else json_schema(), indent=2))
 
 
 def _store_of(spec: Path, changes: list[str] | None) -> str:
@@ -269,9 +271,9 @@ def _store_of(spec: Path, changes: list[str] | None) -> str:
 
 
 def _store_of_study(spec: Path, changes: list[str] | None) -> str:
-    from mcdist.spec import load_study
+    from mcdist.spec import load_any_study
 
-    return load_study(spec, changes or ()).store or ""
+    return load_any_study(spec, changes or ()).store or ""
 
 
 def _show(heads: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:

@@ -114,4 +114,6 @@ def test_a_store_without_any_sweep(mcdist: Command, study: Path, tmp_path: Path)
 def test_the_schema_of_a_study(mcdist: Command) -> None:
     code, out, _ = mcdist("schema", "--study")
     assert code == 0
-    assert set(json.loads(out)["properties"]) >= {"name", "sweep", "relaxation", "space", "search"}
+    both = json.loads(out)
+    assert set(both["else"]["properties"]) >= {"name", "sweep", "relaxation", "space", "search"}
+    assert set(both["then"]["properties"]) >= {"name", "problem", "endpoints", "ensemble", "space", "search", "final"}

@@ -31,11 +31,15 @@ class Interrupted(BaseException):
 
 @dataclass
 class Summary:
-    """How a run ended: tasks by status, those that did not succeed, and the signal that interrupted it, if any."""
+    """How a run ended: tasks by status, those that did not succeed, and the signal that interrupted it, if any.
+
+    what: that was counted.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
     interrupted: int | None = None
+    what: str = "tasks"
 
     @property
     def exit_code(self) -> int:

@@ -20,7 +20,7 @@ from mcdist.spec.ranges import Scalar
 from mcdist.spec.study import Setting, StudySpec
 from mcdist.store import Store
 
-__all__ = ["Begun", "StudyLog"]
+__all__ = ["Begun", "StudyLog", "words_of"]
 
 _NOTES = ("A study: what its trials have in common, what is searched, and the settings that were begun, in order.",)
 
@@ -121,7 +121,7 @@ class StudyLog:
         for note in outcome.notes:
             self.say(f"note: {note}")
         took = "shared" if seconds is None else f"{seconds:.1f} s"
-        self.say(f"trial {number}/{self.total}: {_words(trial.setting)} · {self._result(trial, outcome)} · {took}")
+        self.say(f"trial {number}/{self.total}: {words_of(trial.setting)} · {self._result(trial, outcome)} · {took}")
 
     def _result(self, trial: Begun, outcome: Outcome) -> str:
         found = outcome.found
@@ -161,10 +161,11 @@ class StudyLog:
     def summary(self) -> Summary:
         """Trials by state, and the ids of those that failed."""
         failed = [trial.id for trial in self.trials if trial.state == "failed"]
-        return Summary(Counter(trial.state for trial in self.trials), failed)
+        return Summary(Counter(trial.state for trial in self.trials), failed, what="trials")
 
 
-def _words(setting: Mapping[str, Scalar]) -> str:
+def words_of(setting: Mapping[str, Scalar]) -> str:
+    """A setting in words."""
     return ", ".join(
         f"{name} {value:.4g}" if type(value) is float else f"{name} {value}" for name, value in setting.items()
     )

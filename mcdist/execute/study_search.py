@@ -19,7 +19,7 @@ from mcdist.science.streams import Stream
 from mcdist.spec.ranges import RangeSpec, Scalar
 from mcdist.spec.study import Setting, StudySpec, is_integer
 
-__all__ = ["Tried", "next_setting"]
+__all__ = ["Tried", "drawn", "next_setting", "rounded", "setting_key"]
 
 _DIGITS = 3  # significant digits of what is drawn from a continuous range: it can be typed, repeated and shared
 _DRAWS = 200  # until a setting is drawn that was not tried before
@@ -39,12 +39,12 @@ class Tried:
 
 def next_setting(study: StudySpec, tried: Sequence[Tried]) -> Setting | None:
     """A setting that was not tried yet; None where there is none left, or enough were."""
-    known = {_key(one.setting) for one in tried}
+    known = {setting_key(one.setting) for one in tried}
     wanted = study.search.trials
     if wanted is not None and len(tried) >= wanted:
         return None
     for setting in study.settings:
-        if _key(setting) not in known:
+        if setting_key(setting) not in known:
             return dict(setting)
     return _METHODS[study.search.method](study, tried, known)
 
@@ -53,7 +53,7 @@ def _grid(study: StudySpec, tried: Sequence[Tried], known: set[str]) -> Setting 
     """The first of all combinations, the last setting varying fastest."""
     lists = [given.values or () for given in study.space.values()]
     every = (dict(zip(study.space, values, strict=True)) for values in itertools.product(*lists))
-    return next((setting for setting in every if _key(setting) not in known), None)
+    return next((setting for setting in every if setting_key(setting) not in known), None)
 
 
 def _random(study: StudySpec, tried: Sequence[Tried], known: set[str]) -> Setting | None:
@@ -61,7 +61,7 @@ def _random(study: StudySpec, tried: Sequence[Tried], known: set[str]) -> Settin
     numbers = Stream.of("study", study.search.seed, len(tried)).generator()
 
     def draw() -> Setting:
-        return {name: _drawn(given, is_integer(name), numbers) for name, given in study.space.items()}
+        return {name: drawn(given, is_integer(name), numbers) for name, given in study.space.items()}
 
     return _new(draw, study, known)
 
@@ -93,7 +93,7 @@ def _optuna(study: StudySpec, tried: Sequence[Tried], known: set[str]) -> Settin
     def ask() -> Setting:
         asked = search.ask(space)
         search.tell(asked, state=states.FAIL)  # or it would count as running when the next one is asked for
-        return {name: _rounded(asked.params[name], given, is_integer(name)) for name, given in study.space.items()}
+        return {name: rounded(asked.params[name], given, is_integer(name)) for name, given in study.space.items()}
 
     return _new(ask, study, known) or _random(study, tried, known)
 
@@ -102,23 +102,24 @@ def _new(draw: Callable[[], Setting], study: StudySpec, known: set[str]) -> Sett
     """The first that is drawn and was not tried before; else the first of a space of lists that was not."""
     for _ in range(_DRAWS):
         setting = draw()
-        if _key(setting) not in known:
+        if setting_key(setting) not in known:
             return setting
     listed = all(given.values is not None for given in study.space.values())
     return _grid(study, (), known) if listed else None
 
 
-def _drawn(given: RangeSpec, whole: bool, numbers: np.random.Generator) -> Scalar:
+def drawn(given: RangeSpec, whole: bool, numbers: np.random.Generator) -> Scalar:
+    """One value of a range, uniform in it or in its logarithm."""
     if given.values is not None:
         return given.values[int(numbers.integers(len(given.values)))]
     low, high = given.bounds
     if whole:  # each integer has the part of the range that is rounded to it
         low, high = low - 0.5, high + 0.5
     value = math.exp(numbers.uniform(math.log(low), math.log(high))) if given.log else numbers.uniform(low, high)
-    return _rounded(value, given, whole)
+    return rounded(value, given, whole)
 
 
-def _rounded(value: Any, given: RangeSpec, whole: bool) -> Scalar:
+def rounded(value: Any, given: RangeSpec, whole: bool) -> Scalar:
     """As it is tried: a listed value as listed, an integer, or a number of few digits, within its bounds."""
     if given.values is not None:
         return next(one for one in given.values if type(one) is type(value) and one == value)
@@ -139,7 +140,7 @@ def _distribution(given: RangeSpec, whole: bool) -> Any:
     return optuna.distributions.FloatDistribution(low, high, log=given.log is not None)
 
 
-def _key(setting: Mapping[str, Scalar]) -> str:
+def setting_key(setting: Mapping[str, Scalar]) -> str:
     """The same for settings that are the same: 1 and 1.0 are."""
     return json.dumps({k: float(v) if type(v) is int else v for k, v in setting.items()}, sort_keys=True)
 

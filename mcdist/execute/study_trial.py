@@ -19,7 +19,7 @@ from mcdist.spec.dynamics import RelaxationSpec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.store import Store
 
-__all__ = ["Found", "Outcome", "Work", "do_trial", "found_in"]
+__all__ = ["Found", "Outcome", "Silent", "Work", "do_trial", "found_in"]
 
 _COLUMNS = ["trial_id", "t_nominal", "runs", "arrived", "exposure", "relaxation_time"]
 
@@ -81,7 +81,7 @@ def do_trial(work: Work, relaxation: RelaxationSpec, store: Store, executor: Exe
         scheduler = scheduled(
             plan, replace(remains, settled=statuses | dict.fromkeys(work.paths, "done")), store, executor
         )
-        progress = _Notes(plan)
+        progress = Silent(plan)
         drive(scheduler, executor, store, progress)
         statuses, notes = scheduler.status, progress.notes
     failed = Counter(statuses[i] for i in plan.tasks if statuses[i] != "done")
@@ -89,7 +89,7 @@ def do_trial(work: Work, relaxation: RelaxationSpec, store: Store, executor: Exe
     return Outcome(found_in(store, [trial_id]).get(trial_id), dict(failed), notes=tuple(notes))
 
 
-class _Notes(ProgressDisplay):
+class Silent(ProgressDisplay):
     """Shows nothing, and keeps the notes: what the user sees of a study are whole trials."""
 
     def __init__(self, plan: Plan) -> None:

@@ -29,9 +29,9 @@ from mcdist.spec.sections import ResourcesSpec
 from mcdist.spec.study import StudySpec
 from mcdist.store import Store, open_store
 
-__all__ = ["Next", "tune_trials"]
+__all__ = ["QUIET", "Interrupt", "Next", "silence", "tune_trials"]
 
-_QUIET = {
+QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the store holds all there is to know
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's own modules find their files as in `mcdist run`
@@ -123,7 +123,7 @@ class Next(Searcher):
         return {}
 
 
-class _Interrupt(Exception):
+class Interrupt(Exception):
     """A signal came; out of Tune's loop, which cleans up."""
 
 
@@ -147,7 +147,7 @@ class _Watch(tune.Callback):
         for trial in trials:
             if trial.temporary_state.ray_actor is not None:
                 ray.kill(trial.temporary_state.ray_actor)
-        raise _Interrupt
+        raise Interrupt
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -182,7 +182,7 @@ def tune_trials(
         given = _Given(work, store.uri, datasets, resources.model_copy(update={"gpus": gpus}))
         trials = Next(log, first, resources.retries)
         at_once = min(study.search.concurrent or log.total, max(1, room(resources, gpus)))
-        with tempfile.TemporaryDirectory(prefix="mcdist-tune-") as folder, environment(_QUIET), _silence():
+        with tempfile.TemporaryDirectory(prefix="mcdist-tune-") as folder, environment(QUIET), silence():
             signals.only_note()
             tune.Tuner(
                 tune.with_resources(
@@ -207,7 +207,7 @@ def tune_trials(
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Without Tune's own remarks: what became of a trial is said by the log."""
     logger = logging.getLogger("ray.tune")
     before = logger.level

@@ -15,7 +15,7 @@ from mcdist.spec.sections import EndpointsSpec, PairsSpec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.tasks import EnsembleTrialTask, TrajectoryTask
 
-__all__ = ["compared", "pairless", "starts_plan", "trial_task"]
+__all__ = ["Pair", "compared", "pairless", "starts_plan", "trial_task"]
 
 Pair = tuple[float, float]
 
