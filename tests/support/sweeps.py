@@ -34,9 +34,11 @@ def small_sweep(**changes: Any) -> dict[str, Any]:
 
 def every_kind_of_task() -> dict[str, Any]:
     """Three end points and three branches of another network, every kind of path, aligned and not, a tour,
-    curvature, planes, drifts and relaxations: every kind of task of a sweep, in a few seconds.
+    curvature, planes, drifts, relaxations and ensembles: every kind of task of a sweep, in a few seconds.
     """
     train = {"epochs": 1, "lr": 0.05, "batch_size": 32}
+    longer = train | {"epochs": 2}
+    bezier = {"kind": "bezier", "align": "weights", "train": train}
     neb = {"pivots": 2, "most": 3, "batch_size": 50, "dense": 2}
     neb["cycles"] = ({"steps": 3, "lr": 0.05}, {"steps": 2, "lr": 0.01})
     measures = ("lambda_max", "fisher_trace", "hessian_trace", "top_k", "log_det", "density")
@@ -44,12 +46,12 @@ def every_kind_of_task() -> dict[str, Any]:
     return small_sweep(
         name="every-kind",
         endpoints=[
-            {"seeds": 3, "train": train},
-            {"seeds": 1, "spawn": [1], "branches": 3, "train": train | {"epochs": 2}},
+            {"seeds": 3, "train": longer},
+            {"seeds": 1, "spawn": [1], "branches": 3, "train": longer},
         ],
         paths=[
             {"kind": "linear", "align": {"method": "activations", "samples": 100}, "repair": True},
-            {"kind": "bezier", "align": "weights", "train": train},
+            bezier,
             {"kind": "chain", "bends": 2, "objective": "arclength", "train": train},
             {"kind": "autoneb", "neb": neb},
         ],
@@ -64,8 +66,25 @@ def every_kind_of_task() -> dict[str, Any]:
             "drift": walked | {"starts": [0.3, 0.5], "steps": [2, 4]},
         },
         relaxations=walked | {"kinds": ["bezier", "autoneb"], "starts": [0.3, 0.6], "time": 1.0, "project": 3},
+        ensembles=_ensembles(bezier),
         resources={"pack": 2},
     )
+
+
+def _ensembles(curve: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every method: runs from a seed, from the midst of a training (where the branches begin, too) and from its end;
+    as many runs as the budget says, and one long one. Of 7 steps an epoch: cycles of 4.
+    """
+    triangle, twice = {"cycle": 0.57143, "looks": 2}, {"budgets": [1, 2]}
+    long = {"budgets": 2, "restarts": False, "looks": 2}
+    return [
+        {"method": "independent", "predictions": True} | twice,
+        *({"method": method, "start": 1} | triangle | twice for method in ("fge", "swa")),
+        *({"method": method} | triangle | long for method in ("fge", "swa")),
+        {"method": "snapshot", "cycles": 2, "looks": 2} | twice,
+        {"method": "snapshot", "cycles": 3} | long,
+        {"method": "curve", "budgets": 3, "points": 3, "path": curve},
+    ]
 
 
 def tables(uri: str | Path) -> dict[str, pd.DataFrame]:
@@ -81,7 +100,7 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
 
 _KEYS = (
     *("task_id", "sweep", "role", "t", "metric", "epoch", "cycle", "measure", "operator", "layer", "index", "x", "y"),
-    *("s0", "replica", "step", "steps"),
+    *("s0", "replica", "step", "steps", "iteration", "member"),
 )
 
 
