@@ -77,35 +77,51 @@ def faulty(fuse: Path) -> Any:
     return ray.remote(Faulty)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def _one_ray() -> Iterator[None]:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
 
-@pytest.fixture
-def fuse(tmp_path: Path) -> Path:
-    (tmp_path / "fuse").touch()
-    return tmp_path / "fuse"
+@pytest.fixture(scope="module")
+def _fuse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuse") / "fuse"
 
 
 @pytest.fixture
-def start(tmp_path: Path, fuse: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], RayExecutor]]:
-    """Starts an executor with so many workers, and waits until they are ready."""
-    monkeypatch.setattr(ray_pool, "_REMOTE", faulty(fuse))
-    started = []
+def fuse(_fuse: Path) -> Path:
+    _fuse.touch()
+    return _fuse
 
-    def starter(workers: int) -> RayExecutor:
-        executor = RayExecutor(ResourcesSpec(workers=workers, gpus=0), {}, None)
-        started.append(executor)
-        assert executor.start(open_store(tmp_path / "store", create=True).uri, 100) == workers
-        wait_until(executor, lambda: len(executor._members) == workers)
+
+Start = Callable[..., RayExecutor]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory, _one_ray: None, _fuse: Path) -> Iterator[Start]:
+    """An executor with so many workers, all of them ready and with nothing to do: that of the test before, which has
+    replaced those that died, where it has as many. With a store of its own it is another.
+    """
+    shared = str(tmp_path_factory.mktemp("shared") / "store")
+    now: list[tuple[RayExecutor, int, str]] = []
+
+    def starter(workers: int, store: str | Path = shared) -> RayExecutor:
+        if now and now[0][1:] != (workers, str(store)):
+            now.pop()[0].close()
+        if not now:
+            executor = RayExecutor(ResourcesSpec(workers=workers, gpus=0), {}, None)
+            now.append((executor, workers, str(store)))
+            assert executor.start(open_store(store, create=True).uri, 100) == workers
+        executor = now[0][0]
+        wait_until(executor, lambda: [member.held for member in executor._members] == [[]] * workers)
         return executor
 
-    yield starter
-    for executor in started:
-        executor.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_pool, "_REMOTE", faulty(_fuse))
+        yield starter
+        for executor, _, _ in now:
+            executor.close()
 
 
 def wait_until(executor: RayExecutor, true: Callable[[], bool]) -> list[Ended | Lost]:
@@ -147,9 +163,6 @@ def shown(events: list[Ended | Lost]) -> list[tuple[type, int, bool | None]]:
         (type(e), PauseTask.model_validate_json(e.job.specs[0]).number, e.begun if isinstance(e, Lost) else None)
         for e in events
     ]
-
-
-Start = Callable[[int], RayExecutor]
 
 
 def test_idle_workers_come_first_and_a_second_job_only_while_enough_are_left(start: Start) -> None:
@@ -232,7 +245,7 @@ class Sweep:
 
 def test_idle_workers_that_die_cost_nobody_an_attempt(start: Start, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path / "store", [PauseTask(seconds=0.1, number=n) for n in range(6)], retries=0)
-    executor = start(2)
+    executor = start(2, tmp_path / "store")
     kill(executor, 0)
     kill(executor, 1)
     sweep.drive(executor)
@@ -242,7 +255,7 @@ def test_idle_workers_that_die_cost_nobody_an_attempt(start: Start, tmp_path: Pa
 
 def test_what_a_worker_wrote_before_it_died_is_not_done_again(start: Start, tmp_path: Path, fuse: Path) -> None:
     sweep = Sweep(tmp_path / "store", [PauseTask(seconds=0.1, number=n) for n in (0, DEADLY_AFTERWARDS, 1)], retries=0)
-    sweep.drive(start(1))
+    sweep.drive(start(1, tmp_path / "store"))
     assert not fuse.exists()
     assert sweep.rows()["status"].tolist() == ["done"] * 3
     assert sweep.rows()["attempts"].tolist() == [1] * 3
@@ -251,6 +264,6 @@ def test_what_a_worker_wrote_before_it_died_is_not_done_again(start: Start, tmp_
 def test_only_the_deadly_task_is_given_up(start: Start, tmp_path: Path) -> None:
     pauses = [PauseTask(seconds=0.05, number=n) for n in (0, 1, DEADLY, 2, 3, 4)]
     sweep = Sweep(tmp_path / "store", pauses, retries=1)
-    sweep.drive(start(1))
+    sweep.drive(start(1, tmp_path / "store"))
     assert sweep.rows()["status"].tolist() == ["done", "done", "failed", "done", "done", "done"]
     assert sweep.rows()["error"].iloc[2].startswith("its worker was lost 2 times")
