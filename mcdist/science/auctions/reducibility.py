@@ -21,6 +21,9 @@ from mcdist.science.auctions.options import Options, Outcome
 __all__ = ["Kept", "capacity", "choose", "judge", "matter", "prune", "shares"]
 
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_CANDIDATES = 64  # sets that are tried for what they would save, the most frequent ones
 
 
 @dataclass(frozen=True)
@@ -75,26 +78,20 @@ def choose(outcome: Outcome, options: int, size: int | None = None) -> Tensor:
     """K' of one list (K = 1) of M options: at most `size` (`capacity` if not given), sorted, with the default.
 
     It is to lose as few of the sample's valuations as can be. For a menu that is the options most taken (of equals the
-    first), which is exact; for several bidders, where a valuation is lost with any of 1 + m options, options are given
-    up one by one, each time the one with which the fewest are lost. Options that save none are never in it.
+    first), which is exact. For several bidders, where a valuation is lost with any of 1 + m options, it is the better
+    of two ways: give up options one by one, each time the one with which the fewest are lost; or, from the default on,
+    take in what saves the most for each option. Options that save none are never in it.
     """
     room = capacity(options) if size is None else size
     if room < 1:
         raise RequestError(f"a set of options that are kept has room for at least the default, not for {room}")
     sets, counts = _distinct(outcome.taken[0].cpu().numpy())
-    cost = np.zeros(options + 1, dtype=np.int64)
-    for column in sets.T:
-        np.add.at(cost, column, np.where(column > 0, counts, 0))
-    kept = cost > 0
-    while kept.sum() + 1 > room:
-        # of equals the last
-        worst = options - int(np.where(kept, cost, np.iinfo(np.int64).max)[::-1].argmin())
-        lost = (sets == worst).any(1)
-        for column in sets[lost].T:
-            np.subtract.at(cost, column, np.where(column > 0, counts[lost], 0))
-        sets, counts, kept = sets[~lost], counts[~lost], cost > 0
-    kept[0] = True
-    return torch.from_numpy(np.flatnonzero(kept)).to(outcome.taken.device)
+    nothing = np.arange(options + 1) == 0
+    found = _grown(_shrunk(sets, counts, options, room), sets, counts, room)
+    if sets.shape[1] > 1:
+        other = _grown(nothing, sets, counts, room)
+        found = max(found, other, key=lambda kept: _saved(kept, sets, counts))  # the first of equals
+    return torch.from_numpy(np.flatnonzero(found)).to(outcome.taken.device)
 
 
 def judge(outcome: Outcome, index: Tensor) -> Kept:
@@ -110,3 +107,42 @@ def _distinct(taken: Ints) -> tuple[Ints, Ints]:
     rows = np.sort(taken, axis=1)
     rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = 0
     return np.unique(rows, axis=0, return_counts=True)
+
+
+def _saved(kept: Flags, sets: Ints, counts: Ints) -> int:
+    """Valuations of which all options that matter are kept [M + 1]."""
+    return int(counts[kept[sets].all(1)].sum())
+
+
+def _shrunk(sets: Ints, counts: Ints, options: int, room: int) -> Flags:
+    """Options [M + 1] that are left when one after the other is given up until there is room."""
+    cost = np.zeros(options + 1, dtype=np.int64)  # valuations lost with an option that are not lost yet
+    for column in sets.T:
+        np.add.at(cost, column, np.where(column > 0, counts, 0))
+    kept = cost > 0
+    while kept.sum() + 1 > room:
+        # of equals the last
+        worst = options - int(np.where(kept, cost, np.iinfo(np.int64).max)[::-1].argmin())
+        lost = (sets == worst).any(1)
+        for column in sets[lost].T:
+            np.subtract.at(cost, column, np.where(column > 0, counts[lost], 0))
+        sets, counts, kept = sets[~lost], counts[~lost], cost > 0
+    kept[0] = True
+    return kept
+
+
+def _grown(kept: Flags, sets: Ints, counts: Ints, room: int) -> Flags:
+    """Options [M + 1] with those of sets added, as long as there is room, most valuations saved per option first."""
+    while True:
+        missing = (~kept[sets]).sum(1)
+        fits = np.flatnonzero((missing > 0) & (missing <= room - kept.sum()))
+        best, most = kept, 0.0
+        for candidate in sets[fits[np.argsort(-counts[fits], kind="stable")[:_CANDIDATES]]]:
+            more = kept.copy()
+            more[candidate] = True
+            gain = (_saved(more, sets, counts) - _saved(kept, sets, counts)) / (more.sum() - kept.sum())
+            if gain > most:
+                best, most = more, gain
+        if best is kept:
+            return kept
+        kept = best
