@@ -71,11 +71,10 @@ class EnsembleLog:
         trial = self.trials[name]
         if trial.ended is not None and trial.ended.id == ended.id and trial.ended.state == ended.state:
             return
-        trial.ended = ended
+        trial.ended, trial.setting = ended, setting or trial.setting
         self._write()
         took = "shared" if seconds is None else f"{seconds:.1f} s"
-        words = words_of(setting or trial.setting)
-        self.say(f"trial {trial.number}/{self.total}: {words} · {_result(ended)} · {took}")
+        self.say(f"trial {trial.number}/{self.total}: {words_of(trial.setting)} · {_result(ended)} · {took}")
 
     def known(self, name: str, setting: Setting, ended: Ended) -> None:
         """A trial that an earlier run of the study ended: nothing is said."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 from mcdist.execute.study_search import drawn, rounded, setting_key
 from mcdist.science.streams import Stream
@@ -26,23 +27,23 @@ def listed_settings(study: EnsembleStudySpec, kept: list[Setting]) -> list[Setti
     if study.search.method == "grid":
         return list((settings | {setting_key(setting): setting for setting in _product(study)}).values())
     assert study.search.trials is not None, "said where nothing is listed"
-    for number in range(study.search.trials):
-        if len(settings) >= study.search.trials:
-            break
-        numbers = Stream.of("ensemble study", study.search.seed, number).generator()
-        for _ in range(_DRAWS):
-            setting = {name: drawn(given, study.whole(name), numbers) for name, given in study.space.items()}
-            if setting_key(setting) not in settings:
-                settings[setting_key(setting)] = setting
-                break
-    for setting in _product(study) if all(given.values for given in study.space.values()) else ():
-        if len(settings) < study.search.trials:  # a small space is used up
-            settings.setdefault(setting_key(setting), setting)
+    while len(settings) < study.search.trials and (setting := _new(study, settings)) is not None:
+        settings[setting_key(setting)] = setting
     return list(settings.values())
 
 
+def _new(study: EnsembleStudySpec, settings: Mapping[str, Setting]) -> Setting | None:
+    """One that is not among these, drawn by a stream of its own; of a small space, one of those left."""
+    numbers = Stream.of("ensemble study", study.search.seed, len(settings)).generator()
+    for _ in range(_DRAWS):
+        setting = {name: drawn(given, study.whole(name), numbers) for name, given in study.space.items()}
+        if setting_key(setting) not in settings:
+            return setting
+    return next((setting for setting in _product(study) if setting_key(setting) not in settings), None)
+
+
 def _product(study: EnsembleStudySpec) -> list[Setting]:
-    """Every combination, the last setting varying fastest."""
+    """Every combination, the last setting varying fastest; none where one is continuous."""
     lists = [given.values or () for given in study.space.values()]
     return [dict(zip(study.space, values, strict=True)) for values in itertools.product(*lists)]
 

@@ -190,6 +190,9 @@ def _fresh(
     at_once = min(search.concurrent or 1_000_000, max(1, room(study.resources, given.gpus)))
     points = [dict(setting) for setting in settings]
     if search.method == "optuna":
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         searcher: Any = OptunaSearch(points_to_evaluate=points, seed=search.seed % 2**32, metric=_METRIC, mode=_MODE)
     else:  # a population takes turns: none of its trials may wait for another's end
         searcher = BasicVariantGenerator(points, max_concurrent=0 if search.method == "pbt" else at_once)
