@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mcdist.execute.study_search import drawn, rounded, setting_key
 from mcdist.science.streams import Stream
@@ -11,7 +11,7 @@ from mcdist.spec.ensemble_study import EnsembleStudySpec
 from mcdist.spec.ranges import Scalar
 from mcdist.spec.study import Setting
 
-__all__ = ["listed_settings", "setting_of"]
+__all__ = ["listed_settings", "setting_of", "trial_name"]
 
 _DRAWS = 200  # until a setting is drawn that is not listed yet
 
@@ -51,3 +51,11 @@ def _product(study: EnsembleStudySpec) -> list[Setting]:
 def setting_of(study: EnsembleStudySpec, config: dict[str, Scalar]) -> Setting:
     """What was drawn, as it is tried: in few digits, within its bounds."""
     return {name: rounded(config[name], given, study.whole(name)) for name, given in study.space.items()}
+
+
+def trial_name(setting: Setting, others: Collection[str]) -> str:
+    """What a trial is called among `others`: a searcher may ask for a setting once more."""
+    name = setting_key(setting)
+    while name in others:
+        name += " again"
+    return name

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 from mcdist.errors import RequestError
 from mcdist.execute.driver import Signals, Summary, drive
 from mcdist.execute.ensemble_log import EnsembleLog
-from mcdist.execute.ensemble_search import listed_settings
+from mcdist.execute.ensemble_search import listed_settings, trial_name
 from mcdist.execute.ensemble_trials import Ended, Trials, planned_members
 from mcdist.execute.executor import Executor
 from mcdist.execute.progress import ProgressDisplay
@@ -106,8 +106,11 @@ class _Run:
         """Do what is missing of the trials."""
         study, known = self._study, self._known()
         asked = set(self._found.asked)
-        earlier = [(setting_key(s), s, known[setting_key(s)]) for s in self._settings if setting_key(s) in known]
-        earlier = [(name, setting, ended) for name, setting, ended in earlier if ended.id in asked]
+        earlier: list[Earlier] = []
+        for setting in self._settings:
+            ended = known.get(setting_key(setting))
+            if ended is not None and ended.id in asked:
+                earlier.append((trial_name(setting, [name for name, *_ in earlier]), setting, ended))
         population = self._found.of_study() if study.search.method == "pbt" else []
         if len(population) >= self._total:  # of fewer nothing can be told: a population begins anew
             earlier = [(ended.id, _last(ended), ended) for ended in population]

@@ -24,7 +24,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from mcdist.execute.driver import Signals
 from mcdist.execute.ensemble_log import EnsembleLog
-from mcdist.execute.ensemble_search import setting_of
+from mcdist.execute.ensemble_search import setting_of, trial_name
 from mcdist.execute.ensemble_trainable import EnsembleTrial, Given, ended_of, task_of
 from mcdist.execute.ensemble_trials import Ended, planned_members, write_failure, write_trial
 from mcdist.execute.ray_cluster import environment, room
@@ -32,6 +32,7 @@ from mcdist.execute.study_search import setting_key
 from mcdist.execute.study_tune import QUIET, Interrupt, silence
 from mcdist.plan.ensemble_trial import trial_task
 from mcdist.plan.task import digest
+from mcdist.science.streams import Stream
 from mcdist.spec.ensemble_study import EnsembleStudySpec
 from mcdist.spec.ranges import RangeSpec
 from mcdist.spec.study import Setting
@@ -52,10 +53,14 @@ class _Ends:
 
     def __init__(self, study: EnsembleStudySpec, store: Store, log: EnsembleLog, known: Mapping[str, Ended]) -> None:
         self._study, self._store, self._log, self._known = study, store, log, known
+        self._names: dict[str, str] = {}
 
     def name(self, trial_id: str, setting: Setting) -> str:
-        """What the log calls a trial: of a population its settings change."""
-        return trial_id if self._study.search.method == "pbt" else setting_key(setting)
+        """What the log calls a trial: of a population the settings change."""
+        if trial_id not in self._names:
+            adaptive = self._study.search.method == "pbt"
+            self._names[trial_id] = trial_id if adaptive else trial_name(setting, self._names.values())
+        return self._names[trial_id]
 
     def begin(self, trial_id: str, config: dict[str, Any]) -> None:
         setting = setting_of(self._study, config)
@@ -193,7 +198,8 @@ def _fresh(
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        searcher: Any = OptunaSearch(points_to_evaluate=points, seed=search.seed % 2**32, metric=_METRIC, mode=_MODE)
+        seed = Stream.of("ensemble study", search.seed, len(points)).seed() % 2**32
+        searcher: Any = OptunaSearch(points_to_evaluate=points, seed=seed, metric=_METRIC, mode=_MODE)
     else:  # a population takes turns: none of its trials may wait for another's end
         searcher = BasicVariantGenerator(points, max_concurrent=0 if search.method == "pbt" else at_once)
     return tune.Tuner(
