@@ -80,6 +80,15 @@ class EnsembleLog:
         """A trial that an earlier run of the study ended: nothing is said."""
         self.trials[name] = Tried(len(self.trials) + 1, setting, ended)
 
+    def again(self, settings: Sequence[Setting]) -> list[Setting]:
+        """Trials are begun again from what the store has: a population anew, others with the settings that were begun
+        first. settings: those that were to be tried.
+        """
+        if self._study.search.method == "pbt":
+            self.trials.clear()
+        begun = [one.setting for one in self.trials.values()]
+        return begun if self._study.search.method == "optuna" else list(settings)
+
     def say(self, line: str) -> None:
         """One line that stays."""
         if self._open:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TextIO
 
 from mcdist.errors import RequestError
@@ -196,7 +197,11 @@ class _Run:
                 finally:
                     workers.close()
             given = Given(study, self._store.uri, self._prepared.datasets, gpus, known)
-            tune_ensembles(study, given, self._settings, self._log, self._store, self._prepared.facts[0], signals)
+            with_facts = (self._log, self._store, self._prepared.facts[0], signals)
+            if not tune_ensembles(study, given, self._settings, *with_facts):
+                self._found = Trials.of(self._store, study.name)
+                self._settings = self._log.again(self._settings)
+                tune_ensembles(study, replace(given, known=self._known()), self._settings, *with_facts)
         finally:
             signals.ignore()  # a second Ctrl-C must not break off the stopping
             if owns_ray:

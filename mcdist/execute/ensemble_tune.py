@@ -49,11 +49,16 @@ _KEPT = 4  # states of a trial: a population copies one that may not be the last
 
 
 class _Ends:
-    """Puts trials that ended into the store, and tells the log."""
+    """Puts trials that ended into the store, and tells the log.
+
+    restored: whether Tune goes on from its own folder. Then a trial that does not, because the state that Tune knows of
+    is gone, is `missing`: it has not failed, but is to be begun again.
+    """
 
     def __init__(self, study: EnsembleStudySpec, store: Store, log: EnsembleLog, known: Mapping[str, Ended]) -> None:
         self._study, self._store, self._log, self._known = study, store, log, known
         self._names: dict[str, str] = {}
+        self.restored = self.missing = False
 
     def name(self, trial_id: str, setting: Setting) -> str:
         """What the log calls a trial: of a population the settings change."""
@@ -83,6 +88,9 @@ class _Ends:
 
     def lost(self, trial_id: str, config: dict[str, Any], planned: int, why: str) -> None:
         """The process of a trial was lost once too often."""
+        if self.restored:
+            self.missing = True
+            return
         setting = setting_of(self._study, config)
         task = task_of(self._study, setting, planned, ())
         error = f"its process was lost, the last time: {why}"
@@ -134,8 +142,9 @@ def tune_ensembles(
     store: Store,
     facts: Facts,
     signals: Signals,
-) -> None:
-    """Do all trials, on the Ray that this process is connected to.
+) -> bool:
+    """Do all trials, on the Ray that this process is connected to. Whether all have ended; some may not have where Tune
+    went on from its own folder, which is removed: called again, it begins from the store.
 
     settings: those of the trials, in order; of optuna's those that an earlier run began.
     """
@@ -154,12 +163,14 @@ def tune_ensembles(
     with environment(_OFTEN), silence():
         signals.only_note()
         tuner = _restored(folder, name, trainable, watch, scheduler, ends)
+        ends.restored = tuner is not None
         if tuner is None:
             _remove(folder)
             tuner = _fresh(study, given, settings, trainable, watch, scheduler, folder, name)
         for config, told in _ended(tuner.fit()):
             ends.end(told["trial_id"], config, told)
     _remove(folder)
+    return not ends.missing
 
 
 def _folder(study: EnsembleStudySpec, store: Store) -> str:

@@ -35,10 +35,10 @@ def load_any_study(
     Raises RequestError as `load_study` and `load_ensemble_study` do, and for a file that is of both kinds.
     """
     data = read_source(source, (), "a study is a mapping (name: ..., space: ...)", StudySpec).data
-    if {"ensemble", "relaxation"} <= data.keys():
+    said = data.keys() | {change.partition("=")[0].split(".")[0].strip() for change in changes}
+    if {"ensemble", "relaxation"} <= said:
         name = source if isinstance(source, (str, Path)) else "study"
         raise RequestError(f"{name}: has both 'ensemble' and 'relaxation': a study tries one of them; leave one out")
-    said = data.keys() | {change.partition("=")[0].split(".")[0].strip() for change in changes}
     own = any(key in said for key in _ENSEMBLES) or {"problem", "endpoints", "space"} <= said
     if own and not any(key in data for key in _NOISE):
         return load_ensemble_study(source, changes)

@@ -183,8 +183,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def longer() -> dict[str, Any]:
     """With trials long enough to be killed in."""
     grid = {"lr1": {"grid": [0.1, 0.15, 0.2, 0.25]}}
-    fixed = {"method": "fge", "lr2": 0.01, "cycle": 0.8, "start": 2}
-    train = {"epochs": 90, "lr": 0.1, "batch_size": 20}
+    fixed = {"method": "fge", "lr2": 0.01, "cycle": 10, "start": 2}
+    train = {"epochs": 200, "lr": 0.1, "batch_size": 20}
     search = {"method": "grid", "concurrent": 1}
     return ensemble_study(endpoints={"seeds": [100, 101], "train": train}, ensemble=fixed, space=grid, search=search)
 
@@ -216,8 +216,11 @@ def wait_in_the_midst_of_a_trial(process: subprocess.Popen[str], folder: Path, n
 
 
 @pytest.mark.long
-def test_driver_killed_then_the_same_study(folder: Path) -> None:
-    """Complete trials are not done again; the one that was under way goes on from its last member."""
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "lost"])
+def test_driver_killed_then_the_same_study(kept: bool, folder: Path) -> None:
+    """Complete trials are not done again; the one that was under way goes on from its last member, as long as what Tune
+    kept of it is there.
+    """
     process = start(longer(), folder)
     wait_in_the_midst_of_a_trial(process, folder, 1)
     process.kill()
@@ -225,6 +228,8 @@ def test_driver_killed_then_the_same_study(folder: Path) -> None:
     killed, before = datetime.now(timezone.utc), started(folder / "store")
     complete = len(mcdist.open_store(folder / "store").table("trials"))
     assert 1 <= complete < 4
+    for state in () if kept else list((folder / "store" / "tune").glob("*/*/*/checkpoint_*")):
+        shutil.rmtree(state)
 
     code, output = finish(start(longer(), folder))
     assert code == 0, output
@@ -233,7 +238,7 @@ def test_driver_killed_then_the_same_study(folder: Path) -> None:
     after = started(folder / "store")
     pd.testing.assert_series_equal(after[before.index], before)
     begun = mcdist.open_store(folder / "store").table("tasks").query("kind == 'ensemble_trial'")["started_at"]
-    assert (begun < killed).sum() > complete, "the trial under way was begun before the kill, and not begun again"
+    assert (begun < killed).sum() == complete + kept, "the trial under way was begun before the kill, not again"
     assert tune(longer(), folder / "undisturbed", executor="serial")[0].counts == {"done": 4}
     assert_same_tables(tables(folder / "store"), tables(folder / "undisturbed"))
     assert not (folder / "store" / "tune").exists()
