@@ -239,6 +239,29 @@ def test_steps_of_divergence_are_counted_from_the_beginning_of_the_training() ->
     assert trained.diverged == [None, 4 * 5 + 7 + 8]
 
 
+def test_a_loss_that_is_not_finite_from_the_first_step_is_named_by_it() -> None:
+    """Also where the window begins in the midst of an epoch; 1e200 squared is no number."""
+    theta = torch.tensor([[3.0, 3.0], [1e200, 3.0]], dtype=torch.float64)
+    trained, _ = of_quadratic(Triangle(4, (0.1, 0.1), (0.1, 0.1)), theta, 7, 13)
+    assert trained.diverged == [None, 7]
+
+
+@pytest.mark.parametrize("tensors", [False, True])
+def test_where_tensors_are_wanted_no_rate_is_a_number(tensors: bool) -> None:
+    """A rate that is a number would be sent to the device step by step."""
+    given: list[bool] = []
+
+    class Noting(Sgd):
+        def step(self, state: Tensor, grad: Tensor, lr: float | Tensor) -> None:
+            given.append(isinstance(lr, Tensor))
+            super().step(state, grad, lr)
+
+    recipe, theta = Recipe(1, 1, Noting(), 0.0, 0.0, Constant()), torch.ones(1, 2, dtype=torch.float64)
+    window = Window(Triangle(4, (0.1,), (0.01,)), 0, 7, tensors=tensors)
+    train(Quadratic(MINIMUM), FreePoints(theta), {}, recipe, [Stream.of("training", 0)], window=window)
+    assert given == [tensors] * 7
+
+
 def test_it_stops_where_all_have_diverged_and_calls_no_hook_after() -> None:
     theta = torch.full((1, 2), 3.0, dtype=torch.float64)
     seen: list[int] = []

@@ -161,6 +161,16 @@ def test_other_rates_from_a_member_on_are_the_rates_of_stretches(resumed: bool) 
         assert [row["lr"] for row in members] == [lr2 for _, lr2 in pairs]
 
 
+def test_other_rates_come_before_those_that_were_to_follow() -> None:
+    problem, bench = problem_spec(), DictBench()
+    run = Cycling.begin(specs(problem, 0, rates=[(0.2, 0.1), (0.4, 0.3)], **TRIANGLE), [None, None], bench)
+    run.advance()
+    run.change(0.05, 0.02)
+    run.advance()
+    assert run.rates(0) == [(0.2, 0.1), (0.05, 0.02)]
+    assert run.looks(0)[-1]["lr"] == 0.02
+
+
 def test_splits_that_are_not_asked_for_are_never_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     problem, bench = problem_spec(batch_norm=True), DictBench()
     wanted = specs(problem, 0, **TRIANGLE)
