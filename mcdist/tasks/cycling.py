@@ -32,7 +32,7 @@ from mcdist.tasks.work import Bench
 
 __all__ = ["Cycling", "cyclic_rate"]
 
-JUDGED = ("val", "test")
+_JUDGED = ("val", "test")
 """The splits on which a trajectory is judged, where there are."""
 
 
@@ -62,7 +62,7 @@ class Cycling:
     ) -> None:
         """See `begin` and `resume`."""
         self.problem: Problem = bench.problem(specs[0].problem)
-        there = [name for name in JUDGED if name in self.problem.splits]
+        there = [name for name in _JUDGED if name in self.problem.splits]
         self._splits = tuple(there if splits is None else splits)
         self._specs, self._bench, self._way, self._keep = specs, bench, way, keep
         self._how = _how(specs, bench, way.points.theta)
