@@ -39,15 +39,21 @@ from mcdist.tasks.work import Stored, Way
 __all__ = ["EnsembleTrial", "Given", "ended_of", "task_of"]
 
 _TENSORS, _DATA = "trial.safetensors", "trial.json"
-_NOTHING = {"val_nll": float("nan"), "val_error": float("nan"), "epochs_used": 0.0, "since": 0.0, "members": 0}
+_NOTHING = {
+    "val_nll": float("nan"),
+    "val_error": float("nan"),
+    "epochs_used": 0.0,
+    "since": 0.0,
+    "before": 0.0,
+    "members": 0,
+}
 
 
 @dataclass(frozen=True)
 class Given:
     """What every trial's process is given once.
 
-    known: by setting, trials that the store has: their results are told again, at no cost. planned: by setting, where
-    it is known already, how many members a trial's epochs hold.
+    known: by setting, trials that the store has: their results are told again, at no cost.
     """
 
     study: EnsembleStudySpec
@@ -133,11 +139,17 @@ class EnsembleTrial(tune.Trainable):
         return told | {"shared": True, "done": self._told == len(known.cycles)}
 
     def _result(self, cycles: Any, planned: int, rates: Any) -> dict[str, Any]:
-        """What Tune is told: `since`, epochs since the earliest start, is by what trials are compared."""
-        last = cycles[-1]
+        """What Tune is told. In epochs from the earliest start: `since`, of this member; `before`, of the one before it,
+        or where the cycles began; `began`, the latter.
+        """
+        study, last = self._given.study, cycles[-1]
+        begun = study.at(self._setting).begins(study.endpoints.train.epochs, 1)
+        before = cycles[-2]["epochs_used"] if len(cycles) > 1 else begun
         return {
             **{name: last[name] for name in ("val_nll", "val_error", "epochs_used")},
-            "since": last["epochs_used"] - min(self._given.study.starts),
+            "since": last["epochs_used"] - min(study.starts),
+            "before": before - min(study.starts),
+            "began": begun - min(study.starts),
             "members": len(cycles),
             "planned": planned,
             "told": json.dumps({"cycles": list(cycles), "rates": list(rates)}),

@@ -7,15 +7,17 @@ there. What counts is in the store's tables.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
-import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
+from pathlib import PurePosixPath
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pyarrow.fs
 import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialScheduler
@@ -45,6 +47,7 @@ __all__ = ["tune_ensembles"]
 
 _METRIC, _MODE = "val_nll", "min"
 _OFTEN = QUIET | {"TUNE_GLOBAL_CHECKPOINT_S": "1"}
+_WRITABLE = ("s3", "gs", "file")  # by pyarrow, as Tune writes
 _KEPT = 4  # states of a trial: a population copies one that may not be the last any more
 
 
@@ -174,16 +177,20 @@ def tune_ensembles(
 
 
 def _folder(study: EnsembleStudySpec, store: Store) -> str:
-    """Where Tune keeps its own: in the store."""
-    return f"{store.uri}/tune/{study.name}"
+    """Where Tune keeps its own: in the store; of a store where Tune cannot write, on this machine."""
+    scheme = store.uri.partition("://")[0] if "://" in store.uri else None
+    inside = scheme is None or scheme in _WRITABLE
+    return f"{store.uri if inside else tempfile.gettempdir() + '/mcdist'}/tune/{study.name}"
 
 
 def _remove(folder: str) -> None:
-    """Without it a study begins from what the store has. A remote one is left alone."""
-    if "://" not in folder:
-        shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            Path(folder).parent.rmdir()
+    """Without it a study begins from what the store has."""
+    with contextlib.suppress(Exception):  # it may not be there, or not be reached: its name then serves once more
+        files, path = pyarrow.fs.FileSystem.from_uri(folder)
+        files.delete_dir(path)
+        parent = str(PurePosixPath(path).parent)
+        if not files.get_file_info(pyarrow.fs.FileSelector(parent)):
+            files.delete_dir(parent)
 
 
 def _experiment(study: EnsembleStudySpec) -> str:
@@ -252,8 +259,8 @@ def _restored(
         return None
     for config, told in done:
         ends.end(told["trial_id"], config, told)
-        if isinstance(scheduler, ASHAScheduler) and "told" in told:
-            _tell(scheduler, told)
+        if isinstance(scheduler, Halving) and "told" in told:
+            scheduler.tell(told)
     return tuner
 
 
@@ -263,16 +270,53 @@ def _ended(results: tune.ResultGrid) -> list[tuple[dict[str, Any], dict[str, Any
     return [(dict(one.config), one.metrics) for one in every if one.config and one.metrics and one.metrics.get("done")]
 
 
-def _tell(scheduler: ASHAScheduler, told: Mapping[str, Any]) -> None:
-    """Tell a scheduler what a trial reported, one that has ended."""
-    cycles = json.loads(told["told"])["cycles"]
-    trial: Any = SimpleNamespace(trial_id=f"ended {told['trial_id']}")
-    begun = told["epochs_used"] - told["since"]
-    scheduler.on_trial_add(cast(Any, None), trial)
-    for row in cycles:
-        scheduler.on_trial_result(
-            cast(Any, None), trial, {"since": row["epochs_used"] - begun, "val_nll": row["val_nll"]}
+class Halving(ASHAScheduler):
+    """Asynchronous successive halving (Li et al. 2020) at equal epochs: at rungs grace x reduction^k, in epochs from
+    the earliest start, one of `reduction` trials goes on.
+
+    A trial is compared at a rung by its first member at or past it, and only where the stretch before that member
+    crossed it: one that begins later was no ensemble yet at the rungs before.
+    """
+
+    def __init__(self, grace: float, reduction: float, most: float) -> None:
+        """most: epochs that are left after the earliest start."""
+        super().__init__(
+            time_attr="since",
+            metric=_METRIC,
+            mode=_MODE,
+            max_t=cast(int, most),
+            grace_period=cast(int, grace),
+            reduction_factor=reduction,
+            stop_last_trials=False,  # they end by themselves
         )
+        self._grace, self._each, self._most = grace, reduction, most
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """See the class."""
+        if not self._crossed(result):
+            return str(TrialScheduler.CONTINUE)
+        return str(super().on_trial_result(tune_controller, trial, result))
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """See the class."""
+        super().on_trial_complete(tune_controller, trial, result if self._crossed(result) else {})
+
+    def _crossed(self, result: Mapping[str, Any]) -> bool:
+        rungs = itertools.takewhile(
+            lambda at: at <= self._most, (self._grace * self._each**k for k in itertools.count())
+        )
+        return any(result["before"] < at <= result["since"] for at in rungs)
+
+    def tell(self, told: Mapping[str, Any]) -> None:
+        """What a trial reported that has ended."""
+        trial: Any = SimpleNamespace(trial_id=f"ended {told['trial_id']}")
+        cycles, begun = json.loads(told["told"])["cycles"], told["epochs_used"] - told["since"]
+        self.on_trial_add(cast(Any, None), trial)
+        before = told["began"]
+        for row in cycles:
+            since = row["epochs_used"] - begun
+            self.on_trial_result(None, trial, {"before": before, "since": since, _METRIC: row["val_nll"]})
+            before = since
 
 
 def _scheduler(study: EnsembleStudySpec, facts: Facts) -> TrialScheduler | None:
@@ -287,21 +331,14 @@ def _scheduler(study: EnsembleStudySpec, facts: Facts) -> TrialScheduler | None:
             },
             custom_explore_fn=partial(_within, study),
             log_config=False,
+            synch=True,  # all are compared at the same member, whatever the number of workers
             metric=_METRIC,
             mode=_MODE,
         )
     if search.scheduler == "none":
         return None
     most = study.endpoints.train.epochs - min(study.starts)
-    return ASHAScheduler(
-        time_attr="since",
-        max_t=most,
-        grace_period=cast(int, min(search.grace or _first_members(study, facts), most)),
-        reduction_factor=search.reduction,
-        stop_last_trials=False,  # they end by themselves; and one that begins late is compared once, where it is
-        metric=_METRIC,
-        mode=_MODE,
-    )
+    return Halving(min(search.grace or _first_members(study, facts), most), search.reduction, most)
 
 
 def _first_members(study: EnsembleStudySpec, facts: Facts) -> float:

@@ -48,7 +48,9 @@ class EnsembleSearchSpec(SpecModel):
     )
     reduction: Real = Field(3.0, gt=1.0, description="asha: one of so many trials goes on, each time")
     interval: Int = Field(1, ge=1, description="pbt: members between changes")
-    seed: Seed = Field(0, description="of the drawn settings")
+    seed: Seed = Field(
+        0, description="of the drawn settings; of pbt of the first ones: how rates are changed is drawn by Ray Tune"
+    )
     concurrent: Int | None = Field(None, ge=1, description="trials at a time; null: as many as there is room for")
 
     @model_validator(mode="after")

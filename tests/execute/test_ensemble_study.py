@@ -18,7 +18,7 @@ from mcdist.errors import Diverged, RequestError
 from mcdist.execute import Summary
 from mcdist.execute import ensemble_study as module
 from mcdist.execute.ensemble_log import EnsembleLog
-from mcdist.execute.ensemble_search import listed_settings, setting_of
+from mcdist.execute.ensemble_search import listed_settings, setting_of, trial_name
 from mcdist.execute.ensemble_trials import Ended, Trials, write_failure, write_trial
 from mcdist.plan.ensemble_trial import compared, starts_plan, trial_task
 from mcdist.spec import load_ensemble_study
@@ -290,6 +290,12 @@ def test_what_is_drawn_elsewhere_is_rounded_into_its_bounds() -> None:
     study = random_study(2)
     assert setting_of(study, {"lr1": 0.123456, "start": 3}) == {"lr1": 0.123, "start": 3}
     assert setting_of(study, {"lr1": 0.7, "start": 3})["lr1"] == 0.3
+
+
+def test_a_setting_that_is_asked_for_once_more_is_another_trial() -> None:
+    name = trial_name({"lr1": 0.1, "start": 2}, [])
+    assert trial_name({"lr1": 0.1, "start": 2.0}, []) == name
+    assert len({name, trial_name({"lr1": 0.1, "start": 2}, [name]), trial_name({"lr1": 0.2, "start": 2}, [name])}) == 3
 
 
 # What is refused

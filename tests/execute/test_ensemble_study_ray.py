@@ -26,7 +26,7 @@ from support.sweeps import PASSING, assert_same_tables, tables
 import mcdist
 from mcdist.execute import Summary
 from mcdist.execute.driver import drive
-from mcdist.execute.ensemble_tune import _experiment, _scheduler, _tell, _within
+from mcdist.execute.ensemble_tune import _experiment, _folder, _remove, _scheduler, _within
 from mcdist.execute.serial import SerialExecutor
 from mcdist.execute.state import what_remains
 from mcdist.execute.study_trial import Silent
@@ -291,44 +291,67 @@ def scheduler(study: dict[str, Any]) -> Any:
     return _scheduler(spec, prepare(starts_plan(spec).spec).facts[0])
 
 
+def reports(asha: Any, name: str, start: float, nlls: list[float]) -> list[str]:
+    """What is decided at each member of a trial, in epochs since the earliest start, 2, the cycle being of 0.8."""
+    trial, before, said = cast(Any, SimpleNamespace(trial_id=name)), start - 2, []
+    asha.on_trial_add(None, trial)
+    for j, nll in enumerate(nlls):
+        told = {"before": before, "since": start - 2 + 0.4 + 0.8 * j, "val_nll": nll}
+        said.append(asha.on_trial_result(None, trial, told))
+        before = told["since"]
+    return said
+
+
 def test_trials_are_compared_at_equal_epochs_whenever_they_begin() -> None:
-    """Epochs after the earliest start, 2: rungs at 0.4 (the first member there), 0.8, 1.6; one that starts at 3 is
-    compared at its first member, 3.4, with those that came past 3.2 then, and not once more at a lower rung.
+    """Rungs are at 0.4, the first member of those that begin first, 0.8 and 1.6. One that begins at 1.0 has its first
+    member at 1.4: it crossed no rung, and is compared with nothing, until it comes past 1.6.
     """
     asha = scheduler(ensemble_study(search={"method": "grid", "scheduler": "asha", "reduction": 2}))
-    said = []
-    for name, start, nlls in (("a", 2, [0.9, 0.8, 0.3]), ("b", 3, [0.5]), ("c", 3, [0.1, 0.9]), ("d", 2, [0.95])):
-        trial = cast(Any, SimpleNamespace(trial_id=name))
-        asha.on_trial_add(None, trial)
-        for j, nll in enumerate(nlls):
-            told = {"since": start - 2 + 0.4 + 0.8 * j, "val_nll": nll, "training_iteration": j + 1}
-            said.append((name, j, asha.on_trial_result(None, trial, told)))
-    assert said == [
-        ("a", 0, "CONTINUE"),
-        ("a", 1, "CONTINUE"),
-        ("a", 2, "CONTINUE"),
-        ("b", 0, "CONTINUE"),  # past 0.8 with a's 0.8
-        ("c", 0, "CONTINUE"),
-        ("c", 1, "STOP"),  # past 1.6 with a's 0.3
-        ("d", 0, "STOP"),  # past 0.4 with a's 0.9
-    ]
+    assert reports(asha, "a", 2, [0.9, 0.8, 0.3]) == ["CONTINUE", "CONTINUE", "CONTINUE"]
+    assert reports(asha, "late and worse", 3, [0.95, 0.5]) == ["CONTINUE", "STOP"]
+    assert reports(asha, "late and better", 3, [0.95, 0.2]) == ["CONTINUE", "CONTINUE"]
+    assert reports(asha, "early and worse", 2, [0.91]) == ["STOP"]
+    assert reports(asha, "early and better at first", 2, [0.5, 0.85]) == ["CONTINUE", "STOP"]
+
+
+def test_a_trial_that_ends_is_compared_no_further() -> None:
+    """Its last member, past no rung, is not taken for one that was."""
+    asha = scheduler(ensemble_study(search={"method": "grid", "scheduler": "asha", "reduction": 2}))
+    assert reports(asha, "a", 3, [0.2]) == ["CONTINUE"]
+    asha.on_trial_complete(None, SimpleNamespace(trial_id="a"), {"before": 1.0, "since": 1.4, "val_nll": 0.2})
+    assert reports(asha, "b", 2, [0.9, 0.9, 0.9]) == ["CONTINUE", "CONTINUE", "CONTINUE"]
 
 
 def test_what_trials_had_told_before_a_kill_counts_again() -> None:
     """Tune itself forgets what its scheduler knew."""
     asha = scheduler(ensemble_study(search={"method": "grid", "scheduler": "asha", "reduction": 2}))
     cycles = [{"epochs_used": 2.4 + 0.8 * j, "val_nll": nll} for j, nll in enumerate((0.5, 0.4, 0.3))]
-    told = {"trial_id": "x", "epochs_used": 4.0, "since": 2.0, "told": json.dumps({"cycles": cycles})}
-    _tell(asha, told)
-    trial = cast(Any, SimpleNamespace(trial_id="y"))
-    asha.on_trial_add(None, trial)
-    assert asha.on_trial_result(None, trial, {"since": 0.4, "val_nll": 0.6}) == "STOP"
+    asha.tell({"trial_id": "x", "epochs_used": 4.0, "since": 2.0, "began": 0.0, "told": json.dumps({"cycles": cycles})})
+    assert reports(asha, "y", 2, [0.45, 0.45]) == ["CONTINUE", "STOP"]
+    assert reports(asha, "z", 2, [0.6]) == ["STOP"]
 
 
 def test_changed_rates_are_brought_back_within_their_bounds() -> None:
     study = load_ensemble_study(population())
     assert _within(study, {"lr1": 0.36, "lr2": 0.0008}) == {"lr1": 0.3, "lr2": 0.001}
     assert _within(study, {"lr1": 0.123456, "lr2": 0.01}) == {"lr1": 0.123, "lr2": 0.01}
+
+
+def test_tune_keeps_its_own_in_the_store_where_it_can(tmp_path: Path) -> None:
+    study = load_ensemble_study(ensemble_study())
+    for uri, folder in (
+        ("/a/b", "/a/b/tune/tuned"),
+        ("s3://a/b", "s3://a/b/tune/tuned"),
+        ("memory://a/b", f"{tempfile.gettempdir()}/mcdist/tune/tuned"),
+    ):
+        assert _folder(study, cast(Any, SimpleNamespace(uri=uri))) == folder
+    for prefix in ("", "file://"):
+        (tmp_path / "tune" / "tuned" / "x").mkdir(parents=True)
+        _remove(f"{prefix}{tmp_path}/tune/tuned")
+        assert not list(tmp_path.iterdir())
+    (tmp_path / "tune" / "other").mkdir(parents=True)
+    _remove(f"{tmp_path}/tune/tuned")
+    assert (tmp_path / "tune" / "other").exists()
 
 
 def test_no_scheduler_where_none_is_asked_for() -> None:
