@@ -139,8 +139,8 @@ class EnsembleTrial(tune.Trainable):
         return told | {"shared": True, "done": self._told == len(known.cycles)}
 
     def _result(self, cycles: Any, planned: int, rates: Any) -> dict[str, Any]:
-        """What Tune is told. In epochs from the earliest start: `since`, of this member; `before`, of the one before it,
-        or where the cycles began; `began`, the latter.
+        """What Tune is told. In epochs from the earliest start: `since`, of this member; `before`, of the one before it
+        or of where the cycles began; `began`, of the latter.
         """
         study, last = self._given.study, cycles[-1]
         begun = study.at(self._setting).begins(study.endpoints.train.epochs, 1)

@@ -7,45 +7,38 @@ there. What counts is in the store's tables.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import PurePosixPath
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pyarrow.fs
 import ray
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 from mcdist.execute.driver import Signals
 from mcdist.execute.ensemble_log import EnsembleLog
+from mcdist.execute.ensemble_schedulers import METRIC, MODE, Halving, domain_of, scheduler_of
 from mcdist.execute.ensemble_search import setting_of, trial_name
 from mcdist.execute.ensemble_trainable import EnsembleTrial, Given, ended_of, task_of
 from mcdist.execute.ensemble_trials import Ended, planned_members, write_failure, write_trial
 from mcdist.execute.ray_cluster import environment, room
 from mcdist.execute.study_search import setting_key
 from mcdist.execute.study_tune import QUIET, Interrupt, silence
-from mcdist.plan.ensemble_trial import trial_task
 from mcdist.plan.task import digest
 from mcdist.science.streams import Stream
 from mcdist.spec.ensemble_study import EnsembleStudySpec
-from mcdist.spec.ranges import RangeSpec
 from mcdist.spec.study import Setting
-from mcdist.spec.tasks import EnsembleTrialTask
 from mcdist.store import Store
-from mcdist.tasks.checks_ensemble_study import members_of
 from mcdist.tasks.problem_kinds.kind import Facts
 
 __all__ = ["tune_ensembles"]
 
-_METRIC, _MODE = "val_nll", "min"
 _OFTEN = QUIET | {"TUNE_GLOBAL_CHECKPOINT_S": "1"}
 _WRITABLE = ("s3", "gs", "file")  # by pyarrow, as Tune writes
 _KEPT = 4  # states of a trial: a population copies one that may not be the last any more
@@ -157,7 +150,7 @@ def tune_ensembles(
 
     ends = _Ends(study, store, log, given.known)
     watch = _Watch(ends, planned, signals)
-    scheduler = _scheduler(study, facts)
+    scheduler = scheduler_of(study, facts)
     trainable = tune.with_resources(
         tune.with_parameters(EnsembleTrial, given=given),
         {"cpu": study.resources.cpus} | ({"gpu": given.gpus} if given.gpus else {}),
@@ -217,12 +210,12 @@ def _fresh(
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         seed = Stream.of("ensemble study", search.seed, len(points)).seed() % 2**32
-        searcher: Any = OptunaSearch(points_to_evaluate=points, seed=seed, metric=_METRIC, mode=_MODE)
+        searcher: Any = OptunaSearch(points_to_evaluate=points, seed=seed, metric=METRIC, mode=MODE)
     else:  # a population takes turns: none of its trials may wait for another's end
         searcher = BasicVariantGenerator(points, max_concurrent=0 if search.method == "pbt" else at_once)
     return tune.Tuner(
         trainable,
-        param_space={name: _domain(given, study.whole(name)) for name, given in study.space.items()},
+        param_space={name: domain_of(given, study.whole(name)) for name, given in study.space.items()},
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
@@ -268,100 +261,3 @@ def _ended(results: tune.ResultGrid) -> list[tuple[dict[str, Any], dict[str, Any
     """Of every trial that has ended, its setting and what it told last."""
     every = [results[at] for at in range(len(results))]
     return [(dict(one.config), one.metrics) for one in every if one.config and one.metrics and one.metrics.get("done")]
-
-
-class Halving(ASHAScheduler):
-    """Asynchronous successive halving (Li et al. 2020) at equal epochs: at rungs grace x reduction^k, in epochs from
-    the earliest start, one of `reduction` trials goes on.
-
-    A trial is compared at a rung by its first member at or past it, and only where the stretch before that member
-    crossed it: one that begins later was no ensemble yet at the rungs before.
-    """
-
-    def __init__(self, grace: float, reduction: float, most: float) -> None:
-        """most: epochs that are left after the earliest start."""
-        super().__init__(
-            time_attr="since",
-            metric=_METRIC,
-            mode=_MODE,
-            max_t=cast(int, most),
-            grace_period=cast(int, grace),
-            reduction_factor=reduction,
-            stop_last_trials=False,  # they end by themselves
-        )
-        self._grace, self._each, self._most = grace, reduction, most
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """See the class."""
-        if not self._crossed(result):
-            return str(TrialScheduler.CONTINUE)
-        return str(super().on_trial_result(tune_controller, trial, result))
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """See the class."""
-        super().on_trial_complete(tune_controller, trial, result if self._crossed(result) else {})
-
-    def _crossed(self, result: Mapping[str, Any]) -> bool:
-        rungs = itertools.takewhile(
-            lambda at: at <= self._most, (self._grace * self._each**k for k in itertools.count())
-        )
-        return any(result["before"] < at <= result["since"] for at in rungs)
-
-    def tell(self, told: Mapping[str, Any]) -> None:
-        """What a trial reported that has ended."""
-        trial: Any = SimpleNamespace(trial_id=f"ended {told['trial_id']}")
-        cycles, begun = json.loads(told["told"])["cycles"], told["epochs_used"] - told["since"]
-        self.on_trial_add(cast(Any, None), trial)
-        before = told["began"]
-        for row in cycles:
-            since = row["epochs_used"] - begun
-            self.on_trial_result(None, trial, {"before": before, "since": since, _METRIC: row["val_nll"]})
-            before = since
-
-
-def _scheduler(study: EnsembleStudySpec, facts: Facts) -> TrialScheduler | None:
-    search = study.search
-    if search.method == "pbt":
-        return PopulationBasedTraining(
-            time_attr="training_iteration",
-            perturbation_interval=search.interval,
-            hyperparam_mutations={
-                name: list(given.values) if given.values is not None else _domain(given, False)
-                for name, given in study.space.items()
-            },
-            custom_explore_fn=partial(_within, study),
-            log_config=False,
-            synch=True,  # all are compared at the same member, whatever the number of workers
-            metric=_METRIC,
-            mode=_MODE,
-        )
-    if search.scheduler == "none":
-        return None
-    most = study.endpoints.train.epochs - min(study.starts)
-    return Halving(min(search.grace or _first_members(study, facts), most), search.reduction, most)
-
-
-def _first_members(study: EnsembleStudySpec, facts: Facts) -> float:
-    """Epochs after the earliest start until every trial that starts then has a member."""
-    first, found = min(study.starts), 0.0
-    for corner in study.corners():
-        spec = trial_task(study, study.at({name: value for name, (value, _) in corner.items()}), 1).blueprint.spec
-        assert isinstance(spec, EnsembleTrialTask), "a trial"
-        if spec.trajectory.start == first:
-            found = max(found, members_of(spec.trajectory, facts)[0] - first)
-    return found
-
-
-def _within(study: EnsembleStudySpec, config: dict[str, Any]) -> dict[str, Any]:
-    """Rates that a population has changed, back within their bounds, in few digits."""
-    return config | setting_of(study, config)
-
-
-def _domain(given: RangeSpec, whole: bool) -> Any:
-    """A range as Tune has it."""
-    if given.values is not None:
-        return tune.choice(list(given.values))
-    low, high = given.bounds
-    if whole:
-        return (tune.lograndint if given.log else tune.randint)(int(low), int(high) + 1)
-    return (tune.loguniform if given.log else tune.uniform)(low, high)

@@ -26,7 +26,8 @@ from support.sweeps import PASSING, assert_same_tables, tables
 import mcdist
 from mcdist.execute import Summary
 from mcdist.execute.driver import drive
-from mcdist.execute.ensemble_tune import _experiment, _folder, _remove, _scheduler, _within
+from mcdist.execute.ensemble_schedulers import scheduler_of, within
+from mcdist.execute.ensemble_tune import _experiment, _folder, _remove
 from mcdist.execute.serial import SerialExecutor
 from mcdist.execute.state import what_remains
 from mcdist.execute.study_trial import Silent
@@ -88,6 +89,7 @@ def without_packs(all_tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame
     return {name: frame.drop(columns=[*PASSING], errors="ignore") for name, frame in left.items()}
 
 
+@pytest.mark.slow
 def test_the_worse_are_stopped_early_and_each_is_what_its_task_would_be(two_workers: None, tmp_path: Path) -> None:
     """What Tune left of some other run, and cannot be read, is no hindrance; nothing of its own is left at the end."""
     space, ensemble = FOUR
@@ -126,6 +128,7 @@ def test_a_grid_by_ray_is_a_grid_by_one_process(two_workers: None, tmp_path: Pat
     assert_same_tables(tables(tmp_path / "ray"), tables(tmp_path / "serial"))
 
 
+@pytest.mark.long
 def test_a_population_follows_its_best_and_each_lineage_of_rates_is_a_task(two_workers: None, tmp_path: Path) -> None:
     study, uri = load_ensemble_study(population()), tmp_path / "store"
     summary, said = tune(population(), uri)
@@ -288,7 +291,7 @@ def test_a_trial_whose_process_is_lost_goes_on(tmp_path: Path, monkeypatch: pyte
 
 def scheduler(study: dict[str, Any]) -> Any:
     spec = load_ensemble_study(study)
-    return _scheduler(spec, prepare(starts_plan(spec).spec).facts[0])
+    return scheduler_of(spec, prepare(starts_plan(spec).spec).facts[0])
 
 
 def reports(asha: Any, name: str, start: float, nlls: list[float]) -> list[str]:
@@ -333,8 +336,8 @@ def test_what_trials_had_told_before_a_kill_counts_again() -> None:
 
 def test_changed_rates_are_brought_back_within_their_bounds() -> None:
     study = load_ensemble_study(population())
-    assert _within(study, {"lr1": 0.36, "lr2": 0.0008}) == {"lr1": 0.3, "lr2": 0.001}
-    assert _within(study, {"lr1": 0.123456, "lr2": 0.01}) == {"lr1": 0.123, "lr2": 0.01}
+    assert within(study, {"lr1": 0.36, "lr2": 0.0008}) == {"lr1": 0.3, "lr2": 0.001}
+    assert within(study, {"lr1": 0.123456, "lr2": 0.01}) == {"lr1": 0.123, "lr2": 0.01}
 
 
 def test_tune_keeps_its_own_in_the_store_where_it_can(tmp_path: Path) -> None:
