@@ -165,6 +165,10 @@ def test_another_study_shares_what_is_there_at_no_cost(uri: Path) -> None:
 
 
 def test_trials_of_the_same_study_count_as_long_as_what_they_share_is_the_same(uri: Path) -> None:
+    store, same = mcdist.open_store(uri), load_ensemble_study(ensemble_study())
+    other = load_ensemble_study(ensemble_study(), ["ensemble.lr2=0.02"])
+    assert module._kept(same, store) == ([{"lr1": a, "start": b} for a in (0.1, 0.3) for b in (2, 3)], True)
+    assert module._kept(other, store) == ([], False)
     assert "4 of 4 trials ended" in tune(ensemble_study(), uri)[1]
     assert "0 of 4 trials ended" in tune(ensemble_study(), uri, changes=["ensemble.lr2=0.02"])[1]
     assert len(trials(uri)) == 8

@@ -317,6 +317,13 @@ def test_trials_are_compared_at_equal_epochs_whenever_they_begin() -> None:
     assert reports(asha, "early and better at first", 2, [0.5, 0.85]) == ["CONTINUE", "STOP"]
 
 
+def test_a_member_at_a_rung_is_compared_there_whatever_the_rounding() -> None:
+    """Three times 0.4 is more than 1.2, and 3.2 - 2 is not less."""
+    asha = scheduler(ensemble_study(search={"method": "grid", "scheduler": "asha", "grace": 0.4, "reduction": 3}))
+    assert reports(asha, "a", 2, [0.5, 0.5]) == ["CONTINUE", "CONTINUE"]
+    assert reports(asha, "b", 2, [0.4, 0.6]) == ["CONTINUE", "STOP"]
+
+
 def test_a_trial_that_ends_is_compared_no_further() -> None:
     """Its last member, past no rung, is not taken for one that was."""
     asha = scheduler(ensemble_study(search={"method": "grid", "scheduler": "asha", "reduction": 2}))
