@@ -104,7 +104,10 @@ def _named(rows: pd.DataFrame, winner: pd.Series) -> tuple[pd.DataFrame, str | N
     others = of_method & ~tuned
     published = others if rows.loc[others, "label"].nunique() == 1 else others & known
     word = "tuned, which is the published setting" if (tuned & known).any() and not others.any() else "tuned"
-    named = rows.assign(label=rows["label"].mask(published, "published").mask(tuned, word))
+    named = rows.assign(
+        label=rows["label"].mask(published, "published").mask(tuned, word),
+        place=rows["place"].mask(published, -1).mask(tuned, -2),
+    )
     return named, "published" if published.any() else None
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from mcdist.analysis.ensembles import ensemble_summary, labelled
 from mcdist.analysis.over_seeds import over_units
 from mcdist.analysis.pairs import check_columns, groups, select
-from mcdist.analysis.plots.style import GroupStyle, quiet
+from mcdist.analysis.plots.style import GroupStyle, few_decades, quiet
 from mcdist.errors import RequestError
 from mcdist.store.schemas import TABLES
 
@@ -127,7 +127,7 @@ def plot_running(
             ax.errorbar(count[-1:], mean[-1:], ends, color=style.colour, elinewidth=1.1)
     shown = table[column].to_numpy(dtype=float)
     if shown.min() > 0 and shown.max() > _WIDE * shown.min():
-        ax.set_yscale("log")
+        few_decades(ax)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="members", ylabel=f"{_axis(metric)}\nof the ensemble so far")
     quiet(ax)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FormatStrFormatter, LogLocator
 
 from mcdist.analysis.pairs import groups
 from mcdist.store.schemas import TABLES
@@ -18,6 +19,7 @@ __all__ = [
     "TEMPERATURE",
     "GroupStyle",
     "axis_label",
+    "few_decades",
     "group_label",
     "group_styles",
     "measure_name",
@@ -119,6 +121,15 @@ def axis_label(metric: str, value: str | None = None) -> str:
     unit = next((c.unit for c in TABLES["path_points"].columns if c.name == metric), "")
     text = metric_name(metric) if value is None else f"{metric_name(metric)}: {_VALUES.get(value, metric_name(value))}"
     return f"{text} ({unit})" if unit else text
+
+
+def few_decades(ax: Axes) -> None:
+    """A logarithmic y axis over a decade or two, with plain numbers beside it."""
+    ax.set_yscale("log")
+    ax.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+    for formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+        formatter(FormatStrFormatter("%g"))
+    ax.tick_params(axis="y", which="minor", labelsize=9, length=3, colors=MUTED, labelcolor=INK)
 
 
 def quiet(ax: Axes, grid: Literal["x", "y"] | None = "y") -> None:

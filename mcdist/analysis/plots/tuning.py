@@ -12,7 +12,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from mcdist.analysis.plots.style import INK, MUTED, quiet
+from mcdist.analysis.plots.style import INK, MUTED, few_decades, quiet
 from mcdist.analysis.trial_ranking import RATES, ensemble_trials, trial_curves, tuned_trials
 from mcdist.errors import RequestError
 
@@ -84,7 +84,7 @@ def plot_trial_curves(trials: pd.DataFrame, cycles: pd.DataFrame, ax: Axes) -> A
         else:
             ax.plot(x, y, color=ramp(colour(y[-1])), linewidth=1.0, marker="o", markersize=2.5, zorder=2)
     if _wide(curves["val_nll"]):
-        ax.set_yscale("log")
+        few_decades(ax)
     ax.set(xlabel="epochs of training of each network", ylabel="validation nll (nats per example)")
     quiet(ax)
     return ax

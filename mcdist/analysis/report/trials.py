@@ -1,4 +1,4 @@
-"""What the report says of the trials of studies."""
+"""What the report says of the trials of studies of relaxations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ __all__ = ["trials_section"]
 
 
 def trials_section(trials: pd.DataFrame) -> dict[str, Any] | None:
-    """The rows by problem and way of moving, and the picture; None without trials."""
+    """The rows by problem and way of moving, and the picture; None without trials of relaxations."""
+    trials = trials[trials["subject"] == "relaxation"] if len(trials) else trials
     if trials.empty:
         return None
     table = trial_summary(trials)

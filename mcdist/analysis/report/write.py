@@ -18,6 +18,8 @@ from mcdist.analysis.plots.style import axis_label, metric_name
 from mcdist.analysis.report import figures, measured_figures, noise_figures, rows
 from mcdist.analysis.report.alignment import alignment_effect_rows, alignment_rows
 from mcdist.analysis.report.curvature import curvature_rows, endpoint_curvature_rows, layer_rows, ratios_of
+from mcdist.analysis.report.ensemble_sections import ensemble_sections
+from mcdist.analysis.report.ensembles import published_ensemble_rows, units_of, without_members_alone
 from mcdist.analysis.report.families import cycle_rows, family_heads, family_rows
 from mcdist.analysis.report.noise import noise_of, noise_rows
 from mcdist.analysis.report.published import published_rows
@@ -26,6 +28,7 @@ from mcdist.analysis.report.studies import Study, studies
 from mcdist.analysis.report.sweep import SweepTables, read_sweep
 from mcdist.analysis.report.text import sentence
 from mcdist.analysis.report.trials import trials_section
+from mcdist.analysis.report.tuned import tuned_sections
 from mcdist.analysis.resampling import families
 from mcdist.errors import RequestError
 from mcdist.store import Store
@@ -45,7 +48,7 @@ def write_report(store: Store, out: str | os.PathLike[str], sweep: str | None = 
     words. The file appears whole or not at all. Raises RequestError for a sweep that the store does not
     hold and an `out` that cannot be written.
     """
-    page = render(read_sweep(store, sweep))
+    page = render(read_sweep(store, sweep), alone=sweep is not None)
     path = Path(out)
     part = path.with_name(path.name + ".part")
     try:
@@ -57,8 +60,8 @@ def write_report(store: Store, out: str | os.PathLike[str], sweep: str | None = 
     return path
 
 
-def render(tables: SweepTables) -> str:
-    """The report's HTML."""
+def render(tables: SweepTables, *, alone: bool = False) -> str:
+    """The report's HTML. alone: of one sweep that was named, or of a study with its final sweep."""
     folder = importlib.resources.files(__package__)
     files = FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8"))
     environment = Environment(
@@ -66,6 +69,7 @@ def render(tables: SweepTables) -> str:
     )
     template = environment.get_template("report.html")
     related = families(tables.endpoints)
+    units = units_of(tables) if len(tables.ensembles) else {}
     failures = rows.failure_rows(tables)
     return template.render(
         css=Markup(folder.joinpath("report.css").read_text(encoding="utf-8")),
@@ -76,8 +80,14 @@ def render(tables: SweepTables) -> str:
         tasks=rows.task_rows(tables),
         endpoints=rows.endpoint_rows(tables),
         endpoint_metrics=[metric_name(metric) for metric in rows.ENDPOINT_METRICS],
-        studies=[_study(study, number, related) for number, study in enumerate(studies(tables), 1)],
+        studies=[
+            _study(study, number, related) for number, study in enumerate(studies(without_members_alone(tables)), 1)
+        ],
         split=split_section(tables),
+        ensembles=ensemble_sections(tables, units),
+        published_ensembles=published_ensemble_rows(tables, units),
+        tuned=tuned_sections(tables, units),
+        study_alone=alone and len(tables.sweeps) > 1,
         trials=trials_section(tables.trials),
         published=_published(tables, related),
         failures=failures[:_MOST_FAILURES],
