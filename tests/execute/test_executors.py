@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def _one_ray() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture(params=list(WORKERS))
+@pytest.fixture(scope="module", params=list(WORKERS))
 def how(request: pytest.FixtureRequest, _one_ray: None) -> dict[str, Any]:
     executor, workers = WORKERS[request.param]
     return {"executor": executor, "changes": [f"resources.workers={workers}"]}
@@ -43,17 +44,27 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame
     return tables(uri)
 
 
+@pytest.fixture(scope="module")
+def finished(how: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a sweep that each executor did; tests that go on with it take a copy."""
+    uri = tmp_path_factory.mktemp("finished") / "store"
+    summary = run(small_sweep(), uri, **how)
+    assert summary.exit_code == 0
+    assert summary.counts == {"done": 28}
+    return uri
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "s"))
+
+
 def run(sweep: dict[str, Any], uri: Path, **how: Any) -> Summary:
     return mcdist.run(sweep, store=str(uri), out=io.StringIO(), **how)
 
 
-def test_the_same_bits_whoever_does_the_work(
-    how: dict[str, Any], tmp_path: Path, expected: dict[str, pd.DataFrame]
-) -> None:
-    summary = run(small_sweep(), tmp_path / "s", **how)
-    assert summary.exit_code == 0
-    assert summary.counts == {"done": 28}
-    assert_same_tables(tables(tmp_path / "s"), expected)
+def test_the_same_bits_whoever_does_the_work(finished: Path, expected: dict[str, pd.DataFrame]) -> None:
+    assert_same_tables(tables(finished), expected)
 
 
 @pytest.mark.usefixtures("_one_ray")
@@ -62,11 +73,9 @@ def test_the_number_of_workers_makes_no_difference(tmp_path: Path, expected: dic
     assert_same_tables(tables(tmp_path / "s"), expected)
 
 
-def test_other_packs_change_rounding_only(
-    how: dict[str, Any], tmp_path: Path, expected: dict[str, pd.DataFrame]
-) -> None:
+def test_other_packs_change_rounding_only(tmp_path: Path, expected: dict[str, pd.DataFrame]) -> None:
     """Float32, a few dozen steps: 1e-4 on losses; the errors are counts, and ids do not know of packs at all."""
-    run(small_sweep(resources={"pack": 1}), tmp_path / "s", **how)
+    run(small_sweep(resources={"pack": 1}), tmp_path / "s", executor="serial")
     got = tables(tmp_path / "s")
     got["tasks"] = got["tasks"].drop(columns=["pack_id", "pack_size"])
     reference = dict(expected, tasks=expected["tasks"].drop(columns=["pack_id", "pack_size"]))
@@ -76,22 +85,20 @@ def test_other_packs_change_rounding_only(
     assert_same_tables(got, reference, rtol=1e-4, atol=1e-4)
 
 
-def test_run_again_does_nothing(how: dict[str, Any], tmp_path: Path) -> None:
-    run(small_sweep(), tmp_path / "s", **how)
-    before = mcdist.open_store(tmp_path / "s").table("tasks")
-    assert run(small_sweep(), tmp_path / "s", **how).exit_code == 0
-    pd.testing.assert_frame_equal(mcdist.open_store(tmp_path / "s").table("tasks"), before)
+def test_run_again_does_nothing(how: dict[str, Any], copied: Path) -> None:
+    before = mcdist.open_store(copied).table("tasks")
+    assert run(small_sweep(), copied, **how).exit_code == 0
+    pd.testing.assert_frame_equal(mcdist.open_store(copied).table("tasks"), before)
 
 
-def test_an_overlapping_sweep_does_the_difference(how: dict[str, Any], tmp_path: Path) -> None:
-    run(small_sweep(), tmp_path / "s", **how)
-    before = mcdist.open_store(tmp_path / "s").table("tasks").set_index("task_id")["started_at"]
+def test_an_overlapping_sweep_does_the_difference(how: dict[str, Any], copied: Path) -> None:
+    before = mcdist.open_store(copied).table("tasks").set_index("task_id")["started_at"]
     larger = small_sweep(name="larger", endpoints={"seeds": 5, "train": small_sweep()["endpoints"]["train"]})
-    assert run(larger, tmp_path / "s", **how).exit_code == 0
-    tasks = mcdist.open_store(tmp_path / "s").table("tasks").set_index("task_id")["started_at"]
+    assert run(larger, copied, **how).exit_code == 0
+    tasks = mcdist.open_store(copied).table("tasks").set_index("task_id")["started_at"]
     assert len(tasks) == 5 + 2 * 10 + 2 * 10
     pd.testing.assert_series_equal(tasks[before.index], before)
-    asked = mcdist.open_store(tmp_path / "s").table("sweep_tasks")
+    asked = mcdist.open_store(copied).table("sweep_tasks")
     assert asked["sweep"].value_counts().to_dict() == {"larger": 45, "small": 28}
 
 
@@ -197,5 +204,5 @@ def test_workers_that_do_not_start_end_the_run_with_the_reason(tmp_path: Path, m
     with pytest.raises(
         mcdist.McdistError, match="workers do not start; the last one: OSError: this node has no such folder"
     ):
-        run(small_sweep(), tmp_path / "s", executor="ray")
+        run(small_sweep(resources={"workers": 1}), tmp_path / "s", executor="ray")
     assert mcdist.open_store(tmp_path / "s").table("tasks").empty

@@ -96,10 +96,11 @@ def test_driver_killed_then_the_same_command(
     pd.testing.assert_series_equal(started[before.index], before, check_dtype=False)  # finished work is not redone
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code", "then"), [(signal.SIGINT, 130, "ray"), (signal.SIGTERM, 143, "serial")])
 def test_interrupted_cleanly_and_told_how_to_go_on(
-    number: signal.Signals, code: int, folder: Path, expected: dict[str, pd.DataFrame]
+    number: signal.Signals, code: int, then: str, folder: Path, expected: dict[str, pd.DataFrame]
 ) -> None:
+    """It may be gone on with by the same executor or the other."""
     line = command(long_sweep(), folder)
     process = start(line)
     wait_for_commits(process, folder, 2)
@@ -109,7 +110,7 @@ def test_interrupted_cleanly_and_told_how_to_go_on(
     assert (got, time.monotonic() - asked < 10) == (code, True), output
     assert "the same command goes on" in output
     assert "Traceback" not in output
-    assert finish(start(line))[0] == 0
+    assert finish(start([*line, "--executor", then]))[0] == 0
     assert_same_tables(tables(folder / "store"), expected)
 
 
@@ -129,9 +130,9 @@ def test_a_killed_worker_is_replaced_and_its_pack_done_again(folder: Path) -> No
     tasks = mcdist.open_store(folder / "store").table("tasks")
     assert sorted(tasks["attempts"].unique()) == [1, 2]
 
-    code, output = finish(start(command(sweep, folder / "undisturbed", "--executor", "serial")))
-    assert code == 0, output
-    assert_same_tables(tables(folder / "store"), tables(folder / "undisturbed" / "store"))
+    undisturbed = folder / "undisturbed"
+    assert mcdist.run(sweep, store=str(undisturbed), executor="serial", out=io.StringIO()).exit_code == 0
+    assert_same_tables(tables(folder / "store"), tables(undisturbed))
 
 
 def test_a_task_that_always_kills_its_worker_is_given_up(folder: Path) -> None:
