@@ -26,6 +26,8 @@ from mcdist.spec import (
     CurvatureSpec,
     DriftSpec,
     EndpointsSpec,
+    EnsembleSpec,
+    EnsembleStudySpec,
     MeasureSpec,
     NebSpec,
     PathSpec,
@@ -35,14 +37,15 @@ from mcdist.spec import (
     StudySpec,
     TrainSpec,
     ValleySpec,
+    load_any_study,
     load_spec,
-    load_study,
 )
 from mcdist.store.schemas import TABLES
 
 SPECS = (
     *(ProblemSpec, ValleySpec, EndpointsSpec, TrainSpec, PathSpec, NebSpec, AlignSpec),
-    *(MeasureSpec, CurvatureSpec, PlaneSpec, DriftSpec, RelaxationSpec, StudySpec),
+    *(MeasureSpec, CurvatureSpec, PlaneSpec, DriftSpec, RelaxationSpec, EnsembleSpec),
+    *(StudySpec, EnsembleStudySpec),
 )
 
 
@@ -64,11 +67,11 @@ def test_the_spec_is_a_sweep(readme: str) -> None:
 def test_the_python_runs(readme: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mcdist.run(small_sweep(), store="results/digits", executor="serial", out=io.StringIO())
-    for job in ("digits-paths", "digits-entropic"):
+    for job in ("digits-paths", "digits-entropic", "digits-ensembles"):
         mcdist.run(shortened(repository / "jobs" / f"{job}.yaml"), executor="serial", out=io.StringIO())
     names: dict[str, Any] = {}
     snippets = blocks(readme, "python")
-    assert len(snippets) == 4
+    assert len(snippets) == 5
     for snippet in snippets:
         exec(compile(snippet, "README.md", "exec"), names)
     assert set(names["state"]) == {"1.weight", "1.bias", "3.weight", "3.bias"}
@@ -80,7 +83,7 @@ def shortened(job: Path) -> dict[str, Any]:
     spec["problem"]["data"] = {"name": "digits", "train_size": 150}
     spec["problem"]["model"]["args"]["hidden"] = [8]
     spec["endpoints"]["seeds"] = 3
-    for trained in (spec["endpoints"], *spec["paths"]):
+    for trained in (spec["endpoints"], *spec.get("paths", ())):
         if "train" in trained:
             trained["train"]["epochs"] = 1
         if "align" in trained:
@@ -88,6 +91,9 @@ def shortened(job: Path) -> dict[str, Any]:
             trained["align"]["grid"] = ["none", "weights"]
         if "neb" in trained:
             trained["neb"] |= {"cycles": [{"steps": 2, "lr": 0.01}], "dense": 1}
+    if "ensembles" in spec:
+        spec["endpoints"]["train"]["epochs"] = 5
+        return spec | {"ensembles": [shorter(ensemble) for ensemble in spec["ensembles"]]}
     spec["measure"]["profile"]["points"] = 3
     spec["measure"]["curvature"] |= {"points": 3, "samples": 60, "max_iterations": 4, "probes": 4}
     for plane in spec["measure"].get("plane", ()):
@@ -96,6 +102,13 @@ def shortened(job: Path) -> dict[str, Any]:
         moved |= {"starts": [0.3], "samples": 60}
         moved |= {"steps": [2], "replicas": 2} if "steps" in moved else {"time": 0.5}
     return spec
+
+
+def shorter(ensemble: dict[str, Any]) -> dict[str, Any]:
+    """Cycles that fit in an epoch or two."""
+    if "path" in ensemble:
+        ensemble["path"]["train"]["epochs"] = 1
+    return ensemble | {name: 1 for name in ("cycle", "cycles") if name in ensemble}
 
 
 def test_every_command_exists_and_none_is_forgotten(readme: str) -> None:
@@ -132,4 +145,4 @@ def test_jobs_load(repository: Path) -> None:
     assert jobs
     for job in jobs:
         study = "space" in yaml.safe_load(job.read_text())
-        assert (load_study(job) if study else load_spec(job)).name == job.stem
+        assert (load_any_study(job) if study else load_spec(job)).name == job.stem
