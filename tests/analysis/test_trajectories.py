@@ -67,6 +67,15 @@ def test_the_difference_is_taken_within_each_seed():
     assert low_points(rows).iloc[0]["shows"] == "shown"
 
 
+def test_the_progress_of_training_is_no_rise():
+    """An error that falls all the way, whatever the rate, makes neither side better."""
+    rows = table(epochs=24, rise=0.0)
+    rows["test_error"] = rows["test_error"].astype(float) - 0.001 * rows["iteration"]
+    row = low_points(rows).iloc[0]
+    assert row["error_rise"] == pytest.approx(0, abs=2e-4)
+    assert row["shows"] == "not shown"
+
+
 def test_the_distance_of_the_first_and_last_member():
     rows = table(epochs=24)
     rows["distance"] = rows["distance"].astype(float) * (1 + 0.1 * rows["seed"])

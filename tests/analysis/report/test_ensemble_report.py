@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from mcdist.analysis import ensemble_comparison, ensemble_summary, write_report
+from mcdist.analysis.report import ensemble_figures, figures, noise_figures
+from mcdist.analysis.report.pictures import Picture
 from mcdist.store import open_store
 
 from ..ensembled import ensemble_sweep, ensembles, frames, tasks_of, trajectory, trial_rows
@@ -42,12 +44,29 @@ def final(effect, seeds=range(5)):
     return tables | {"tasks": tasks_of(tables)}
 
 
-class TestSection:
-    @pytest.fixture
-    def page(self, store, tmp_path):
-        put(store, "both", ensemble_sweep(methods=("independent", "snapshot", "fge", "swa")))
-        return page_of(store, tmp_path)
+@pytest.fixture(autouse=True)
+def unpainted(monkeypatch, request):
+    """Figures are made but not painted, which takes longest, where a test does not ask for the paint."""
+    if "page" not in request.fixturenames and "painted" not in request.fixturenames:
+        for module in (ensemble_figures, figures, noise_figures):
+            monkeypatch.setattr(module, "picture", lambda figure, alt: Picture("data:,", alt))
 
+
+@pytest.fixture
+def painted():
+    """Asks for figures as readers see them."""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Of a whole sweep of four methods at three budgets."""
+    folder = tmp_path_factory.mktemp("whole")
+    store = open_store(folder / "store", create=True)
+    put(store, "both", ensemble_sweep(methods=("independent", "snapshot", "fge", "swa")))
+    return page_of(store, folder)
+
+
+class TestSection:
     def test_it_has_scores_gains_comparison_cycles_and_figures(self, page):
         assert {
             "Ensembles",
@@ -188,7 +207,7 @@ def test_ways_of_training_have_chapters_of_their_own(store, tmp_path):
 
 def test_sweeps_that_share_networks_in_other_groups_are_not_independent(store, tmp_path):
     """In the second sweep each ensemble takes a network of another seed of the first."""
-    first, others = ensembles(("independent",), range(4), (1,))
+    first, others = ensembles(("independent", "swa"), range(4), (1,))
     ends = [endpoint("digits", seed, np.random.default_rng(0)) for seed in range(4)]
     chain = [
         m | {"ensemble_id": r["ensemble_id"], "member": 1, "run_id": f"digits-{(r['seed'] + 1) % 4}"}
@@ -196,8 +215,9 @@ def test_sweeps_that_share_networks_in_other_groups_are_not_independent(store, t
     ]
     tables = {"ensembles": first, "ensemble_members": others + chain, "endpoints": ends}
     put(store, "shared", tables | {"tasks": tasks_of(tables)})
-    rows = page_of(store, tmp_path).table("Epochs used", "Brier")
-    assert rows[1][-1] == "too few seeds: 1 independent, 4 needed"
+    page = page_of(store, tmp_path)
+    for heads in (("Epochs used", "Brier"), ("Pairs", "Difference in error [95\u00a0%]")):
+        assert {row[-1] for row in page.table(*heads)[1:]} == {"too few seeds: 1 independent, 4 needed"}
 
 
 def test_paths_that_only_give_members_have_no_chapter(store, tmp_path):
@@ -220,11 +240,12 @@ def test_ensembles_stand_beside_paths(store, tmp_path):
 
 
 class TestStudies:
-    def test_a_study_with_its_final_sweep(self, store, tmp_path):
+    def test_a_study_with_its_final_sweep(self, store, tmp_path, painted):
         put(store, "search", trials(stopped={0: 1, 1: 1, 4: 2}))
         put(store, "search-final", final(-0.03))
         page = page_of(store, tmp_path, "search")
         assert "Study of ensembles: search: fge on digits" in page.headings
+        assert "Trials" not in page.headings
         assert "This report covers the study search and the sweep that compares what it chose." in page.text
         assert "8 trials, 5 of them complete; the others were stopped early and enter no statistic" in page.text
         assert "start 12, lr1 0.100, lr2 0.0100, cycle 2: validation nll 0.300 [0.272, 0.328]" in page.text
