@@ -31,7 +31,7 @@ _COLOURS = {
 _OTHER = "#D55E00"
 _DASHES, _MARKERS = ("-", "--", ":", "-."), ("o", "s", "^", "D", "v", "P")
 _WIDE = 4.0  # greatest over least: a span that is drawn in the logarithm
-_DODGE = 0.5  # of the distance of two budgets: all methods lie within
+_DODGE = 0.5  # of the distance of two budgets, or of one member more: all methods lie within
 
 
 def ensemble_styles(table: pd.DataFrame) -> dict[str, GroupStyle]:
@@ -70,7 +70,7 @@ def plot_ensembles(
         )
         bars = np.where(np.isfinite([mean - low, high - mean]), [mean - low, high - mean], 0.0)
         ax.errorbar(
-            x + _DODGE * ((turn + 0.5) / len(styles) - 0.5),
+            x + _beside(turn, len(styles)),
             mean,
             bars,
             color=style.colour,
@@ -100,7 +100,7 @@ def plot_running(
     units: Units | None = None,
 ) -> Axes:
     """The score of the ensemble of the members so far against their number, the mean over seeds: one line per method
-    and setting, with the interval where all members are there.
+    and setting, with the interval where all members are there. Marks stand beside each other.
 
     Pass the ensembles of one problem; budget: of these, the greatest if not said. `metric` has a column `running_`.
     """
@@ -112,12 +112,14 @@ def plot_running(
         return ax
     rows = select(rows, "ensembles", budget=rows["budget"].max() if budget is None else budget)
     table = members[["ensemble_id", "member", column]].merge(rows[["ensemble_id", "label", "method", "unit"]])
-    for label, style in ensemble_styles(rows).items():
+    styles = ensemble_styles(rows)
+    for turn, (label, style) in enumerate(styles.items()):
         found = [
             over_units(part[column].to_numpy(dtype=float), part["unit"], level)
             for _, part in groups(table[table["label"] == label], ["member"])
         ]
-        count, mean = np.arange(1, len(found) + 1), [m.value for m in found]
+        count = np.arange(1, len(found) + 1) + _beside(turn, len(styles))
+        mean = [m.value for m in found]
         ax.plot(
             count, mean, color=style.colour, linestyle=style.dash, marker=style.marker, markersize=4, linewidth=1.3,
             label=label,
@@ -132,6 +134,11 @@ def plot_running(
     ax.set(xlabel="members", ylabel=f"{_axis(metric)}\nof the ensemble so far")
     quiet(ax)
     return ax
+
+
+def _beside(turn: int, count: int) -> float:
+    """How far the marks of one of so many lines stand from where they belong, so that none hides another."""
+    return _DODGE * ((turn + 0.5) / count - 0.5)
 
 
 def _one_problem(ensembles: pd.DataFrame) -> None:

@@ -90,7 +90,9 @@ class TestRunning:
         plot_running(rows, members, ax)
         found = {line.get_label(): line for line in ax.get_lines() if not line.get_label().startswith("_")}
         assert list(found) == list(METHODS)
-        np.testing.assert_array_equal(found["fge"].get_xdata(), np.arange(1, 7))
+        np.testing.assert_array_equal(np.round(found["fge"].get_xdata()), np.arange(1, 7))
+        starts = sorted(line.get_xdata()[0] for line in found.values())
+        assert np.diff(starts).min() > 0.1, "no mark hides another"
         table = ensemble_summary(rows).set_index(["method", "budget"])
         for method in METHODS:
             assert found[method].get_ydata()[-1] == pytest.approx(table.loc[(method, 3), "test_error"])
