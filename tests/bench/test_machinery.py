@@ -74,6 +74,7 @@ def test_what_is_driven_is_committed() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 @pytest.mark.usefixtures("_one_ray", "_small")
 def test_overhead_is_a_fraction_and_its_gaps() -> None:
     (row,) = machinery.overhead_rows(2)
@@ -85,6 +86,7 @@ def test_overhead_is_a_fraction_and_its_gaps() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 @pytest.mark.usefixtures("_one_ray", "_small")
 def test_dispatch_compares_tasks_with_raw_calls() -> None:
     rows = list(machinery.dispatch_rows(2))

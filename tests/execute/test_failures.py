@@ -67,7 +67,9 @@ class Killed(BaseException):
     """Ends a run at once: nothing handles it."""
 
 
-@pytest.mark.parametrize("after", [1, 3, 4, 7, 8])
+@pytest.mark.parametrize(
+    "after", [1, pytest.param(3, marks=pytest.mark.long), 4, pytest.param(7, marks=pytest.mark.long), 8]
+)
 def test_a_sweep_whose_packs_are_halved_killed_and_resumed_ends_like_an_undisturbed_one(
     after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,7 +96,10 @@ def test_driver_killed_then_the_same_command(
     pd.testing.assert_series_equal(started[before.index], before, check_dtype=False)  # finished work is not redone
 
 
-@pytest.mark.parametrize(("number", "code", "then"), [(signal.SIGINT, 130, "ray"), (signal.SIGTERM, 143, "serial")])
+@pytest.mark.parametrize(
+    ("number", "code", "then"),
+    [pytest.param(signal.SIGINT, 130, "ray", marks=pytest.mark.long), (signal.SIGTERM, 143, "serial")],
+)
 def test_interrupted_cleanly_and_told_how_to_go_on(
     number: signal.Signals, code: int, then: str, folder: Path, expected: dict[str, pd.DataFrame]
 ) -> None:

@@ -212,6 +212,7 @@ def test_only_the_job_that_a_worker_was_at_is_charged(start: Start) -> None:
     assert sorted(shown(events_of(executor, 2)), key=lambda e: e[1]) == [(Lost, 0, False), (Lost, DEADLY, True)]
 
 
+@pytest.mark.long
 def test_a_deadly_job_is_charged_wherever_it_stood(start: Start) -> None:
     executor = start(1)
     executor.submit(pause(0.2, 0))

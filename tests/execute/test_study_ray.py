@@ -89,6 +89,7 @@ def longer(study: dict[str, Any]) -> dict[str, Any]:
     return study | {"relaxation": study["relaxation"] | {"time": 30, "stop": False}}
 
 
+@pytest.mark.long
 def test_driver_killed_then_the_same_study(folder: Path, with_curves: Path) -> None:
     """By one process, which is quicker to start; that Ray goes on as well is seen below."""
     study = longer(adaptive_study())
