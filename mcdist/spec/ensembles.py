@@ -68,7 +68,11 @@ class EnsembleSpec(SpecModel):
         description="fge, swa: epochs of a cycle, an even number of steps; 2 if not given",
     )
     cycles: Int | None = Field(
-        None, validate_default=True, ge=1, description="snapshot: cycles, and members, of a run; 5 if not given"
+        None,
+        validate_default=True,
+        ge=1,
+        description="snapshot: cycles of a run, ceil(steps / cycles) steps each, with a member at the end of each; 5 if "
+        "not given",
     )
     points: Int | None = Field(
         None,
