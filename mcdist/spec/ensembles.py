@@ -71,8 +71,8 @@ class EnsembleSpec(SpecModel):
         None,
         validate_default=True,
         ge=1,
-        description="snapshot: cycles of a run, ceil(steps / cycles) steps each, with a member at the end of each; 5 if "
-        "not given",
+        description="snapshot: cycles of a run, ceil(steps / cycles) steps each, a member at the end of each; 5 if not "
+        "given",
     )
     points: Int | None = Field(
         None,
