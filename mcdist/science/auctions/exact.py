@@ -8,6 +8,7 @@ whatever options are nearly the same, so that what rounding can change is a sliv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ class Region:
 def revenue(menus: Menus, law: Law) -> Tensor:
     """E[p^k(v)], [K] in float64: for one item, for two with a density that is constant on polygons, and for atoms.
 
-    Raises RequestError for other laws.
+    nan where a menu has numbers that are not finite. Raises RequestError for other laws.
     """
     if isinstance(law, Atoms):
         paid = menus.outcome(torch.tensor(law.points, dtype=torch.float64)).revenue
@@ -47,6 +48,9 @@ def revenue(menus: Menus, law: Law) -> Tensor:
     found = []
     for k in range(len(menus)):
         price = np.append(0.0, menus.p[k].detach().double().cpu().numpy())
+        if not bool(torch.isfinite(menus[k].rows()).all()):
+            found.append(math.nan)  # a training that diverged: there is no best option
+            continue
         found.append(sum(mass * price[option] for option, mass, _ in _cells(menus[k], law)))
     return torch.tensor(found, dtype=torch.float64)
 

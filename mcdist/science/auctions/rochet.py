@@ -55,7 +55,7 @@ class Menus(Options):
             slack = TIE * some.abs().sum(1)
             # ties to the higher price; max gives the first of equal prices
             price, taken = torch.where(u >= (best - slack)[:, None], prices, -torch.inf).max(1)
-            found.append((taken, price, best))
+            found.append((taken, torch.where(best.isnan(), best, price), best))  # of no numbers no price
         taken, price, best = (torch.cat(tensors) for tensors in zip(*found, strict=True))
         return taken, price, best
 

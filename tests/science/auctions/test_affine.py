@@ -191,6 +191,12 @@ def test_closed_options_matter_to_nobody_and_the_others_are_as_before(seed: int)
     assert (closed.b <= some.b).all()
 
 
+def test_options_of_no_numbers_earn_no_number() -> None:
+    some = maximizers(0)
+    some.b[1, 2] = math.nan
+    assert some.outcome(uniform(9, 10, 2, 2)).mean().isnan().tolist() == [False, True]
+
+
 def test_each_may_have_a_sample_of_its_own() -> None:
     some, v = maximizers(0, K=3), uniform(9, 3, 25, 2, 2)
     found = some.outcome(v)

@@ -232,6 +232,15 @@ def test_laws_without_an_exact_revenue() -> None:
             exact_revenue(menus(0, n=law.items), law)
 
 
+def test_a_menu_of_no_numbers_earns_no_number() -> None:
+    some = menus(0)
+    for bad in (math.nan, math.inf):
+        some.x[1, 2, 0] = bad
+        found = exact_revenue(some, SQUARE)
+        assert math.isnan(float(found[1]))
+        assert float(found[0]) > 0.0
+
+
 def test_an_exponential_value_at_the_price_of_its_mean() -> None:
     """P(v >= p) = exp(-p); the price 1 is the best one."""
     law = Items((Exponential(),))

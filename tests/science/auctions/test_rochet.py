@@ -152,6 +152,12 @@ def test_what_is_reported_is_float64() -> None:
     assert single.payments.dtype == single.utilities.dtype == single.mean().dtype == torch.float64
 
 
+def test_a_menu_of_no_numbers_earns_no_number() -> None:
+    some = menus(0)
+    some.p[1, 2] = math.nan
+    assert some.outcome(uniform(9, 10, 2)).mean().isnan().tolist() == [False, True]
+
+
 def test_mean_and_standard_error() -> None:
     """A price of 1/2 that three in four pay: mean 3/8, standard deviation sqrt(n / (n - 1) 3 / 64)."""
     found = menu(((1.0,), 0.5)).outcome(torch.tensor([[0.1], [0.6], [0.7], [0.8]]))
