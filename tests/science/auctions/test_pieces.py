@@ -281,7 +281,8 @@ def test_an_allocation_of_1_makes_no_level_more() -> None:
 def test_how_large_a_menu_must_be() -> None:
     assert large_menu(1, 1.0) == 4**2 - 1
     assert large_menu(2, 0.5) == 16**4 - 1
-    assert large_menu(2, 0.2) == 100**4 - 1  # not 101: 4 / 0.2^2 is above 100 in some orders of rounding
+    assert large_menu(2, 0.2) == 100**4 - 1
+    assert large_menu(2, 0.6, bound=3.0) == 100**4 - 1  # not 101: 0.6 is below 6 / 10 in float64
     assert large_menu(1, 0.3) == 45**2 - 1
     assert large_menu(2, 3.0, bound=6.0) == large_menu(2, 0.5)
     assert large_maximizer(2, 2, 0.25) == 2048**8 - 1
