@@ -15,7 +15,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow.fs
-import ray
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
@@ -29,7 +28,8 @@ from mcdist.execute.ensemble_trainable import EnsembleTrial, Given, ended_of, ta
 from mcdist.execute.ensemble_trials import Ended, planned_members, write_failure, write_trial
 from mcdist.execute.ray_cluster import environment, room
 from mcdist.execute.study_search import setting_key
-from mcdist.execute.study_tune import QUIET, Interrupt, silence
+from mcdist.execute.study_tune import QUIET, silence
+from mcdist.execute.tune_watch import Watch, why_lost
 from mcdist.plan.task import digest
 from mcdist.science.streams import Stream
 from mcdist.spec.ensemble_study import EnsembleStudySpec
@@ -95,13 +95,12 @@ class _Ends:
         self._log.end(self.name(trial_id, setting), Ended(task.id, failed=error), 0.0, setting)
 
 
-class _Watch(tune.Callback):
-    """Passes on how trials begin and end. Ends Tune's loop once a signal came: trials are killed first, so that none is
-    waited for.
-    """
+class _Watch(Watch):
+    """Passes on, besides, how trials begin and end."""
 
     def __init__(self, ends: _Ends, planned: Any, signals: Signals) -> None:
-        self._ends, self._planned, self._signals = ends, planned, signals
+        super().__init__(signals)
+        self._ends, self._planned = ends, planned
 
     def on_trial_start(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
         """See the class."""
@@ -113,21 +112,7 @@ class _Watch(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
         """See the class."""
-        error = trial.get_pickled_error() or trial.get_error()
-        why = str(error).strip().splitlines()[-1]
-        self._ends.lost(trial.trial_id, trial.config, self._planned(trial.config), why)
-
-    def on_step_begin(self, iteration: int, trials: Sequence[Any], **info: Any) -> None:
-        """See the class; called many times a second."""
-        if self._signals.number is None:
-            return
-        for trial in trials:
-            if trial.temporary_state.ray_actor is not None:
-                ray.kill(trial.temporary_state.ray_actor)
-        raise Interrupt
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
+        self._ends.lost(trial.trial_id, trial.config, self._planned(trial.config), why_lost(trial))
 
 
 def tune_ensembles(

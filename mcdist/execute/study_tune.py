@@ -23,13 +23,14 @@ from mcdist.execute.ray_cluster import check_feasible, connect, environment, gpu
 from mcdist.execute.serial import SerialExecutor
 from mcdist.execute.study_log import Begun, StudyLog
 from mcdist.execute.study_trial import Outcome, Work, do_trial
+from mcdist.execute.tune_watch import Watch, why_lost
 from mcdist.problems.data import Dataset
 from mcdist.spec.dynamics import RelaxationSpec
 from mcdist.spec.sections import ResourcesSpec
 from mcdist.spec.study import StudySpec
 from mcdist.store import Store, open_store
 
-__all__ = ["QUIET", "Interrupt", "Next", "silence", "tune_trials"]
+__all__ = ["QUIET", "Next", "silence", "tune_trials"]
 
 QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours
@@ -123,34 +124,16 @@ class Next(Searcher):
         return {}
 
 
-class Interrupt(Exception):
-    """A signal came; out of Tune's loop, which cleans up."""
-
-
-class _Watch(tune.Callback):
-    """Passes on which processes were lost. Ends Tune's loop once a signal came: trials are killed first, so that none
-    is waited for.
-    """
+class _Watch(Watch):
+    """Passes on, besides, which processes were lost."""
 
     def __init__(self, trials: Next, signals: Signals) -> None:
-        self._trials, self._signals = trials, signals
+        super().__init__(signals)
+        self._trials = trials
 
     def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
         """See the class."""
-        error = trial.get_pickled_error() or trial.get_error()
-        self._trials.lost(trial.trial_id, str(error).strip().splitlines()[-1])
-
-    def on_step_begin(self, iteration: int, trials: Sequence[Any], **info: Any) -> None:
-        """See the class; called many times a second."""
-        if self._signals.number is None:
-            return
-        for trial in trials:
-            if trial.temporary_state.ray_actor is not None:
-                ray.kill(trial.temporary_state.ray_actor)
-        raise Interrupt
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
+        self._trials.lost(trial.trial_id, why_lost(trial))
 
 
 def tune_trials(

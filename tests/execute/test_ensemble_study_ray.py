@@ -271,6 +271,7 @@ def test_interrupted_cleanly_and_gone_on_without_the_folder_of_tune(folder: Path
 def test_a_trial_whose_process_is_lost_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study, uri, fuse = ensemble_study(), tmp_path / "store", tmp_path / "fuse"
     study["problem"]["model"] = "support.models:KillsItsWorkerOnce"
+    ray.shutdown()  # that of `two_workers`, whose processes do not see the environment set here
     assert tune(study, tmp_path / "undisturbed", executor="serial")[0].counts == {"done": 4}
     fuse.touch()
     monkeypatch.setenv("MCDIST_TEST_FUSE", str(fuse))
