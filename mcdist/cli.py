@@ -135,7 +135,8 @@ def tune_command(
         )
         print(f"see: mcdist failures {where}", file=sys.stderr)
     else:
-        print(f"all {summary.counts.total()} trials done; next: mcdist report {where}", file=sys.stderr)
+        stopped = f", {summary.counts['stopped']} of them stopped early" if summary.counts["stopped"] else ""
+        print(f"all {summary.counts.total()} trials done{stopped}; next: mcdist report {where}", file=sys.stderr)
     raise typer.Exit(summary.exit_code)
 
 
