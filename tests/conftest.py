@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support.command_line import Command
 
 settings.register_profile("deterministic", derandomize=True, deadline=None)  # machines that run tests are busy
 settings.load_profile("deterministic")
@@ -32,3 +34,18 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def repository() -> Path:
     """The folder with jobs/, tests/ and the rest."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def mcdist(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command line in this process: exit code, standard output, standard error."""
+    from mcdist import cli  # not before the environment above is set, which torch reads when it is imported
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mcdist", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return call

@@ -15,7 +15,7 @@ from mcdist.errors import RequestError
 from mcdist.problems.data.augment import random_crop_flip
 from mcdist.problems.data.dataset import Dataset
 from mcdist.problems.evaluation import SumProgram
-from mcdist.problems.likelihood import Softmax, cross_entropy
+from mcdist.problems.likelihood import Softmax, judge_each, misses
 from mcdist.problems.losses import Loss
 from mcdist.problems.part import Part, divide
 from mcdist.problems.symmetry import structure_of
@@ -78,7 +78,7 @@ class Classification(Problem):
         }
         self.module = StackedModule(make(), self.device, dtype, channels_last=channels_last)
         self.images = len(data.input_shape) == 3
-        self._program = SumProgram(self.module, _judge_each, self._parts, eval_batch)
+        self._program = SumProgram(self.module, judge_each, self._parts, eval_batch)
         self.layout = self.module.layout
         self._structures: dict[str, Structure] = {}
         self._head = Softmax(self.module, loss)
@@ -193,8 +193,8 @@ class Classification(Problem):
     def _judge(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mean loss [K] and error [K] of outputs [K, B, ...] for targets [K, B]."""
         if self._loss is not None:
-            return vmap(self._loss)(outputs, targets), _misses(outputs, targets).mean(1)
-        nats, error = _judge_each(outputs, targets)
+            return vmap(self._loss)(outputs, targets), misses(outputs, targets).mean(1)
+        nats, error = judge_each(outputs, targets)
         return nats.mean(1), error.mean(1)
 
     def settle(self, points: Points, accelerate: Accelerate | None = None) -> Points:
@@ -346,12 +346,3 @@ class Classification(Problem):
     def point(self, state: Mapping[str, Tensor]) -> Points:
         """See `Problem`."""
         return self.module.point(state)
-
-
-def _judge_each(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy in nats [K, B] and error [K, B] of outputs [K, B, C] for targets [K, B]."""
-    return cross_entropy(outputs, targets), _misses(outputs, targets)
-
-
-def _misses(outputs: Tensor, targets: Tensor) -> Tensor:
-    return (outputs.detach().argmax(-1) != targets).double()

@@ -15,7 +15,7 @@ from mcdist.science.head import Examples, Head
 from mcdist.science.points import Points
 from mcdist.science.stacked import StackedModule
 
-__all__ = ["Softmax", "cross_entropy"]
+__all__ = ["Softmax", "cross_entropy", "judge_each", "misses"]
 
 _PATCHES = 9  # numbers that a convolution's patches hold for each of its inputs, at most (3 x 3)
 _NUMBERS = 1 << 24  # of those at one time
@@ -105,3 +105,13 @@ def cross_entropy(outputs: Tensor, labels: Tensor) -> Tensor:
     """-log softmax(f)_y in nats, [K, B], of outputs [K, B, C] for labels [K, B]."""
     # classes first: the softmax of a short last dimension is some eight times slower on a CPU
     return F.cross_entropy(outputs.transpose(1, -1).contiguous(), labels, reduction="none")
+
+
+def judge_each(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy in nats [K, B] and error [K, B] of outputs [K, B, C] for targets [K, B]."""
+    return cross_entropy(outputs, targets), misses(outputs, targets)
+
+
+def misses(outputs: Tensor, targets: Tensor) -> Tensor:
+    """1 where the greatest output is not the target, else 0: [K, B], float64."""
+    return (outputs.detach().argmax(-1) != targets).double()

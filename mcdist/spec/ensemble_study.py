@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ from mcdist.spec.problem import AnyProblem
 from mcdist.spec.ranges import RangeSpec, Scalar
 from mcdist.spec.sections import EndpointsSpec, ResourcesSpec
 from mcdist.spec.study import Setting
-from mcdist.spec.sweep import NAME
+from mcdist.spec.sweep import NAME, FileName
 
 __all__ = ["TRIED", "EnsembleSearchSpec", "EnsembleStudySpec", "FinalSpec"]
 
@@ -116,7 +115,7 @@ class EnsembleStudySpec(SpecModel):
     `ensemble` is what all have in common, `space` what is searched. A trial is judged on validation data alone.
     """
 
-    name: str = Field(
+    name: FileName = Field(
         json_schema_extra={"pattern": NAME},
         description="letters, digits, '.', '_', '-'; its tasks are kept under this name in the store",
     )
@@ -134,13 +133,6 @@ class EnsembleStudySpec(SpecModel):
     settings: tuple[dict[str, Scalar], ...] = Field(
         (), description="settings tried first, in this order; the store's copy of a study lists all that were begun"
     )
-
-    @field_validator("name")
-    @classmethod
-    def _file_name(cls, value: str) -> str:
-        if not re.fullmatch(NAME, value):
-            raise ValueError("must be made of letters, digits, '.', '_', '-', a letter or digit first")
-        return value
 
     @field_validator("endpoints")
     @classmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -16,7 +15,7 @@ from mcdist.spec.base import PLACE, Int, Seed, SpecModel, wrong
 from mcdist.spec.dynamics import RelaxationSpec
 from mcdist.spec.ranges import RangeSpec, Scalar
 from mcdist.spec.sections import ResourcesSpec
-from mcdist.spec.sweep import NAME
+from mcdist.spec.sweep import NAME, FileName
 
 __all__ = ["SEARCHED", "SearchSpec", "Setting", "StudySpec"]
 
@@ -57,7 +56,7 @@ class SearchSpec(SpecModel):
 class StudySpec(SpecModel):
     """Trials over the paths of a sweep: `relaxation` is what all have in common, `space` what is searched."""
 
-    name: str = Field(
+    name: FileName = Field(
         json_schema_extra={"pattern": NAME},
         description="letters, digits, '.', '_', '-'; its tasks are kept under this name in the store",
     )
@@ -74,13 +73,6 @@ class StudySpec(SpecModel):
     settings: tuple[dict[str, Scalar], ...] = Field(
         (), description="settings tried first, in this order; the store's copy of a study lists all that were begun"
     )
-
-    @field_validator("name")
-    @classmethod
-    def _file_name(cls, value: str) -> str:
-        if not re.fullmatch(NAME, value):
-            raise ValueError("must be made of letters, digits, '.', '_', '-', a letter or digit first")
-        return value
 
     @field_validator("space")
     @classmethod

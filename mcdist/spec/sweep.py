@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from mcdist.spec.base import PLACE, Int, M, SpecModel, distinct, wrong
 from mcdist.spec.dynamics import RelaxationSpec
@@ -16,10 +16,20 @@ from mcdist.spec.paths import PathSpec
 from mcdist.spec.problem import AnyProblem
 from mcdist.spec.sections import EndpointsSpec, PairsSpec, ResourcesSpec
 
-__all__ = ["NAME", "SweepSpec"]
+__all__ = ["NAME", "FileName", "SweepSpec"]
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """What the name of a sweep or a study looks like."""
+
+
+def _file_name(value: str) -> str:
+    if not re.fullmatch(NAME, value):
+        raise ValueError("must be made of letters, digits, '.', '_', '-', a letter or digit first")
+    return value
+
+
+FileName = Annotated[str, AfterValidator(_file_name)]
+"""The name of a sweep or a study."""
 
 
 class SweepSpec(SpecModel):
@@ -29,7 +39,7 @@ class SweepSpec(SpecModel):
     any scalar in them `{grid: [...]}`.
     """
 
-    name: str = Field(
+    name: FileName = Field(
         json_schema_extra={"pattern": NAME},
         description="letters, digits, '.', '_', '-'; its tasks are kept under this name in the store",
     )
@@ -49,13 +59,6 @@ class SweepSpec(SpecModel):
         (), description="several networks that predict together, made in several ways at equal numbers of epochs"
     )
     resources: ResourcesSpec = Field(ResourcesSpec(), description="where and how the work is done")
-
-    @field_validator("name")
-    @classmethod
-    def _file_name(cls, value: str) -> str:
-        if not re.fullmatch(NAME, value):
-            raise ValueError("must be made of letters, digits, '.', '_', '-', a letter or digit first")
-        return value
 
     @field_validator("problem", "endpoints", "paths", "relaxations", "ensembles")
     @classmethod
