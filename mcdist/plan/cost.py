@@ -62,20 +62,22 @@ def task_cost(spec: TaskSpec, size: ProblemSize) -> float:
 
 
 def _endpoint(spec: EndpointTask, size: ProblemSize) -> float:
-    return _training(spec.train, size) + size.evaluated
+    return _training(spec.problem, spec.train, size) + size.evaluated
 
 
 def _trunk(spec: TrunkTask, size: ProblemSize) -> float:
-    return _STEP * max(spec.spawn) * size.train
+    return _STEP * max(spec.spawn) * _passed(spec.problem, spec.train.batch_size, size)
 
 
 def _branch(spec: BranchTask, size: ProblemSize) -> float:
-    return _STEP * (spec.train.epochs - spec.epoch) * size.train + size.evaluated
+    return (
+        _STEP * (spec.train.epochs - spec.epoch) * _passed(spec.problem, spec.train.batch_size, size) + size.evaluated
+    )
 
 
 def _finetune(spec: FinetuneTask, size: ProblemSize) -> float:
     steps = 0.0 if spec.neb is None else _STEP * _neb_steps(spec.neb) * spec.neb.batch_size
-    return steps + (0.0 if spec.train is None else _training(spec.train, size)) + size.evaluated
+    return steps + (0.0 if spec.train is None else _training(spec.problem, spec.train, size)) + size.evaluated
 
 
 def _align(spec: AlignTask, size: ProblemSize) -> float:
@@ -87,7 +89,7 @@ def _path(spec: PathTask, size: ProblemSize) -> float:
         neb = spec.path.neb
         pivots = (neb.beginning + neb.most) / 2 + 2
         return _STEP * _neb_steps(neb) * neb.batch_size * pivots + pivots * neb.dense * size.train
-    return 0.0 if spec.path.train is None else _training(spec.path.train, size) * spec.path.draws
+    return 0.0 if spec.path.train is None else _training(spec.problem, spec.path.train, size) * spec.path.draws
 
 
 def _profile(spec: ProfileTask, size: ProblemSize) -> float:
@@ -152,8 +154,13 @@ def _settling(problem: AnyProblem, size: ProblemSize) -> float:
     return float(getattr(problem, "statistics_size", None) or size.train)
 
 
-def _training(train: TrainSpec, size: ProblemSize) -> float:
-    return _STEP * train.epochs * size.train
+def _training(problem: AnyProblem, train: TrainSpec, size: ProblemSize) -> float:
+    return _STEP * train.epochs * _passed(problem, train.batch_size, size)
+
+
+def _passed(problem: AnyProblem, batch_size: int, size: ProblemSize) -> float:
+    """Examples that an epoch passes."""
+    return float(problem.examples(batch_size) or size.train)
 
 
 def _neb_steps(neb: NebSpec) -> float:

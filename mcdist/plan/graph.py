@@ -101,7 +101,7 @@ class _Family:
         self._connect = Blueprint(PathTask(problem=problem, path=path))
         self._align = Blueprint(AlignTask(problem=problem, align=path.align)) if path.aligned else None
         finetune = FinetuneTask(problem=problem, train=path.train, neb=path.neb, seed=path.seed)
-        self._finetune = None if path.straight else Blueprint(finetune)
+        self._finetune = None if not path.trained else Blueprint(finetune)
 
     def alignment(self, a: Task, b: Task) -> list[Task]:
         """The task that aligns b to a; none where nothing is aligned."""

@@ -93,7 +93,7 @@ class Classification(Problem):
         part = self._parts[split]
         return part.scaled(part.stored), part.targets
 
-    def initial(self, stream: Stream) -> Points:
+    def initial(self, stream: Stream, start: int = 0) -> Points:
         """See `Problem`: the module as `make` initialises it, under the seed of `stream`."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream.child("init").seed())

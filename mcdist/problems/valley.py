@@ -79,7 +79,7 @@ class Valley(Problem):
         entropic = 0.5 * self._n * temperature * self.stiffness_slope(y) / self.stiffness(y)
         return -self.floor_slope(y) - entropic
 
-    def initial(self, stream: Stream) -> Points:
+    def initial(self, stream: Stream, start: int = 0) -> Points:
         """See `Problem`: x ~ N(0, 1), y ~ U(0, 1)."""
         draw = stream.child("init").generator()
         theta = np.append(draw.standard_normal(self._n), draw.random())

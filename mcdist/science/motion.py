@@ -8,7 +8,7 @@ combination, and a step on a curve costs a plain step and a few vector operation
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -47,6 +47,10 @@ class Motion(ABC):
     @abstractmethod
     def place(self, where: Tensor) -> Tensor:
         """theta [K, P] at which the loss is taken; valid until the next call."""
+
+    def confine(self, confine: Callable[[Tensor], None]) -> None:
+        """After a step: have what moves, where it is made of points of a problem, be such points again."""
+        confine(self.state)
 
     weighs: bool = False
     """Whether what it minimises weighs places by where the state is: `pull` then needs the loss itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,11 +14,24 @@ from mcdist.errors import RequestError
 from mcdist.science.alignment import Matching, Structure
 from mcdist.science.head import Examples, Head
 from mcdist.science.layout import Layout
+from mcdist.science.motion import FreePoints, Motion
 from mcdist.science.points import Points
 from mcdist.science.streams import Stream
 from mcdist.science.tracing import Accelerate
 
-__all__ = ["Problem", "gradient"]
+__all__ = ["Made", "Problem", "Rows", "gradient"]
+
+
+Rows = dict[str, list[dict[str, Any]]]
+"""Rows by table, without the keys that say whose they are."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A path that a problem has made of two ends: control points [M, P], and what is to be said of it, by column."""
+
+    controls: Tensor
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Problem(ABC):
@@ -36,9 +50,48 @@ class Problem(ABC):
     """Coefficient w of 0.5 w |theta|^2 in its objective. Losses and metrics are without it; what trains, moves or bends
     points adds it."""
 
+    gains: frozenset[str] = frozenset()
+    """Metrics of which more is better; all others are losses."""
+    counts: frozenset[str] = frozenset()
+    """Metrics that are whole numbers."""
+    beside: frozenset[str] = frozenset({"l2_norm"})
+    """Metrics that are no measure of how good a point is, so that they have no barriers."""
+
     @abstractmethod
-    def initial(self, stream: Stream) -> Points:
-        """One random point (K = 1), drawn from `stream`."""
+    def initial(self, stream: Stream, start: int = 0) -> Points:
+        """One random point (K = 1), drawn from `stream`; or, of a problem with points given to start from, number
+        `start` of these.
+        """
+
+    def motion(self, theta: Tensor) -> Motion:
+        """What moves when points are trained from their seeds: theta [K, P] itself, in place, or what it is made of.
+
+        Its places are points of this problem; the last of them, after the last step, is `Motion.place`.
+        """
+        return FreePoints(theta)
+
+    def confine(self, theta: Tensor) -> None:  # noqa: B027  (an optional hook)
+        """Move weights [..., P], in place, to the nearest that are points of this problem: where not all are."""
+
+    def connect(self, kind: str, a: Points, b: Points, *, keep: int | None = None, eps: float | None = None) -> Made:
+        """A path of a family that is `made`, from a to b (K = 1 each).
+
+        keep, eps: see `PathSpec`. Raises RequestError for a kind that there is not, or not between these two.
+        """
+        raise RequestError(f"{type(self).__name__} has no paths of kind {kind!r}")
+
+    def tables(self, settled: Points, said: Sequence[Mapping[str, Any]]) -> list[Rows]:
+        """What is said of each of K end points in tables of the problem's own; the task adds whose they are.
+
+        said: what is said of each in table `endpoints`: seed, training.
+        """
+        return [{} for _ in range(len(settled))]
+
+    def doubt(self, metric: str, a: Points, b: Points) -> float | None:
+        """Standard error of metric(a) - metric(b) (K = 1 each) on the sample on which both are measured; None where
+        the metric is no mean over a sample of something larger.
+        """
+        return None
 
     @abstractmethod
     def batch_sizes(self, batch_size: int) -> list[int]:

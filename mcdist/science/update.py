@@ -110,6 +110,7 @@ class Update:
         if decayed:
             motion.state.sub_(lr * decay * _mean(decayed))
         self.optimizer.step(motion.state, _mean(pulls), lr)
+        motion.confine(self.problem.confine)
         return _mean(losses), _mean(errors)
 
 

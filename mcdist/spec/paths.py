@@ -113,7 +113,9 @@ class NebSpec(SpecModel):
 class PathSpec(SpecModel):
     """A way to connect a pair."""
 
-    kind: str = Field(description="linear, bezier, chain, autoneb")
+    kind: str = Field(
+        description="linear, bezier, chain, autoneb; of auctions logits, three_pieces, five_pieces, large_menu"
+    )
     bends: Int = Field(1, ge=1, description="control points between the ends")
     ends: Literal["fixed", "free"] = Field("fixed", description="free: the two end points are trained too")
     train: TrainSpec | None = Field(None, description="how the bends are trained")
@@ -126,6 +128,17 @@ class PathSpec(SpecModel):
     align: AlignSpec = Field(
         AlignSpec(), description="hidden units of end b matched to a's: none, weights, activations"
     )
+    keep: Int | None = Field(
+        None,
+        ge=1,
+        description="three_pieces, five_pieces: most options kept of each end, the default counted; "
+        "sqrt(menu_size + 1) if not given",
+    )
+    eps: Real | None = Field(
+        None,
+        gt=0.0,
+        description="large_menu: the most revenue that may be lost, which the menus must be large enough for",
+    )
     repair: Flag = Field(False, description="linear alone: activation statistics put right at each t (REPAIR)")
 
     @model_validator(mode="after")
@@ -134,12 +147,30 @@ class PathSpec(SpecModel):
             object.__setattr__(self, "neb", NebSpec())
         if self.neb is not None and self.kind != "autoneb":
             raise wrong(f"a path of kind {self.kind!r} has no neb; it is for autoneb", "neb")
+        if self.train is not None and self.train.epochs < 1:
+            raise wrong(f"must be 1 or more; got {self.train.epochs}", "train", "epochs")
+        if self.keep is not None and self.kind not in ("three_pieces", "five_pieces"):
+            raise wrong(
+                f"a path of kind {self.kind!r} keeps no options; it is for three_pieces and five_pieces", "keep"
+            )
+        if (self.eps is None) == (self.kind == "large_menu"):
+            raise wrong(
+                "large_menu needs the most revenue that may be lost"
+                if self.eps is None
+                else f"a path of kind {self.kind!r} has no eps; it is for large_menu",
+                "eps",
+            )
         return self
 
     @property
     def straight(self) -> bool:
-        """Whether it has no bends: nothing is trained, and it spans no plane."""
+        """Whether it is a line: it spans no plane."""
         return self.kind == "linear"
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything is trained for it, rather than made of its ends."""
+        return self.train is not None or self.neb is not None
 
     @property
     def aligned(self) -> bool:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from mcdist.spec.base import PLACE, Flag, Int, Real, Seed, SpecModel, as_json, wrong
+from mcdist.spec.auctions import AffineMaximizerSpec, RochetNetSpec
+from mcdist.spec.base import PLACE, Flag, Int, Real, Seed, SpecModel, as_json, canonical, wrong
 
 __all__ = ["AnyProblem", "DataSpec", "ModelSpec", "ProblemSpec", "ValleySpec"]
 
@@ -92,6 +93,20 @@ class ProblemSpec(SpecModel):
             raise ValueError("must be cross_entropy or package.module:loss")
         return value
 
+    def examples(self, batch_size: int) -> int | None:
+        """Examples that an epoch of such minibatches passes; None: the training split."""
+        return None
+
+    def columns(self) -> dict[str, str | None]:
+        """The columns that name it: problem (its label), dataset, model."""
+        data = self.data.name if self.data.digest is None else f"npz:{self.data.digest[:12]}"
+        decay = f", weight decay {self.weight_decay:g}" if self.weight_decay else ""
+        return {
+            "problem": f"{data}/{self.model.name}{decay}",
+            "dataset": self.data.name,
+            "model": self.model.name,
+        }
+
 
 class ValleySpec(SpecModel):
     """The toy model of entropic confinement: a curved valley with a closed-form free energy.
@@ -116,6 +131,16 @@ class ValleySpec(SpecModel):
         """See `ProblemSpec`: none."""
         return 0.0
 
+    def examples(self, batch_size: int) -> int | None:
+        """See `ProblemSpec`."""
+        return None
+
+    def columns(self) -> dict[str, str | None]:
+        """See `ProblemSpec`: its kind, and what of it is not as usual."""
+        said = {name: value for name, value in canonical(self).items() if name not in ("kind", "dtype")}
+        label = ", ".join(["valley", *(f"{name} {value:g}" for name, value in said.items())])
+        return {"problem": label, "dataset": None, "model": None}
+
 
 def _kind(value: Any) -> Any:
     """Which problem is meant: classification unless it is said."""
@@ -123,12 +148,18 @@ def _kind(value: Any) -> Any:
 
 
 AnyProblem = Annotated[
-    Annotated[ProblemSpec, Tag("classification")] | Annotated[ValleySpec, Tag("valley")],
+    Annotated[ProblemSpec, Tag("classification")]
+    | Annotated[ValleySpec, Tag("valley")]
+    | Annotated[RochetNetSpec, Tag("rochetnet")]
+    | Annotated[AffineMaximizerSpec, Tag("affine_maximizer")],
     Discriminator(
         _kind,
         custom_error_type="wrong",
         custom_error_message="{message}",
-        custom_error_context={"message": "must be 'classification' or 'valley'", "at": ("kind",)},
+        custom_error_context={
+            "message": "must be 'classification', 'valley', 'rochetnet' or 'affine_maximizer'",
+            "at": ("kind",),
+        },
     ),
 ]
 """A problem of any kind; a new kind is one more member."""

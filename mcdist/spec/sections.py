@@ -20,13 +20,18 @@ class EndpointsSpec(SpecModel):
     """Which end points are trained, and how."""
 
     seeds: tuple[Seed, ...] = Field(description="a number n for seeds 0 to n - 1, or a list of seeds")
-    train: TrainSpec
+    train: TrainSpec = Field(description="none: end points are the initial ones, or those that the problem gives")
     spawn: tuple[Int, ...] = Field(
         (),
         description="epochs at which a network trained from a seed is split into branches, each an end point of its "
         "own; pairs are then of branches of one network and epoch",
     )
     branches: Int = Field(2, ge=2, description="spawn: branches at each epoch, which differ in data order alone")
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def _untrained(cls, value: Any) -> Any:
+        return {"epochs": 0, "lr": 1.0} if value == "none" else value
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -117,6 +117,8 @@ class SweepSpec(SpecModel):
 def _check_ensemble(ensemble: EnsembleSpec, group: EndpointsSpec, at: int) -> None:
     """Raise where these end points have no such ensemble."""
     B, curve = group.train.epochs, ensemble.path
+    if B < 1:
+        raise wrong("ensembles are of trained networks, and these have train: none", at)
     for budget in ensemble.budgets:
         if (wanted := ensemble.networks(budget)) > (n := len(group.seeds)):
             raise wrong(

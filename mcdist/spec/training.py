@@ -109,7 +109,7 @@ def check_optimizer(spec: SpecModel, optimizer: str) -> None:
 class TrainSpec(SpecModel):
     """Optimiser, rate, schedule, length."""
 
-    epochs: Int = Field(ge=1, description="passes over the training split")
+    epochs: Int = Field(ge=0, description="passes over the training split; 0, of end points alone: not trained")
     lr: Real = Field(gt=0.0, json_schema_extra=SCALAR, description="base learning rate")
     batch_size: Int = Field(128, ge=1, description="examples per step")
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"

@@ -12,10 +12,12 @@ __all__ = [
     "FRACTION",
     "INT",
     "LOSSES",
+    "MADE",
     "NATS",
     "PATH",
     "PLACE",
     "REAL",
+    "REVENUES",
     "SCHEMA_VERSION",
     "STR",
     "STRS",
@@ -41,6 +43,8 @@ class Column:
     doc: str
     unit: str = ""
 
+
+NATS, FRACTION = "nats per example", "fraction"
 
 TASK_ID = Column("task_id", STR, "the task that wrote the row")
 PACK_ID = Column("pack_id", STR, "the pack it was computed and committed in; (task_id, pack_id) joins to `tasks`")
@@ -68,13 +72,11 @@ class Table:
         return pa.schema(fields, metadata={"mcdist.table": self.name, "mcdist.schema": str(SCHEMA_VERSION)})
 
 
-NATS, FRACTION = "nats per example", "fraction"
-
 LOSSES = (
     Column(
         "train_loss",
         REAL,
-        "mean loss on the whole training split, without weight decay or augmentation",
+        "mean loss on the whole training split, without weight decay or augmentation; auctions: -surrogate revenue",
         NATS,
     ),
     Column("train_error", REAL, "misclassified part of the training split", FRACTION),
@@ -95,9 +97,31 @@ TRAIN = (
     Column("schedule", STR, "learning-rate schedule"),
 )
 
+REVENUES = (
+    Column("revenue", REAL, "auctions: revenue on the held-out valuations, by the hard choice", "value"),
+    Column("stderr", REAL, "standard error of the revenue over these valuations", "value"),
+    Column("revenue_exact", REAL, "revenue without sampling: one item, or two with a density in steps", "value"),
+    Column("n_active", INT, "options that matter for any of these valuations, the default counted"),
+)
+
+MADE = (
+    Column("pieces", INT, "pieces of a path that is made of its ends; null where they mean nothing each"),
+    Column("kept_a", INT, "|K1|, options kept of end a, the default counted"),
+    Column("kept_b", INT, "|K2|, likewise of end b"),
+    Column("eps_promised", REAL, "most revenue that the path loses, as promised on the fit sample", "value"),
+    Column("eps_sharp", REAL, "the same from the revenue of the options given up, on that sample", "value"),
+    Column("eps_measured", REAL, "what the promise would be on the held-out valuations", "value"),
+    Column("shortfall", REAL, "lesser revenue of the ends less the least on the path, held out; >= 0", "value"),
+    Column("shortfall_stderr", REAL, "its standard error, the two compared valuation by valuation", "value"),
+    Column("shortfall_t", REAL, "where the least revenue is"),
+    Column("promise_kept", BOOL, "whether shortfall - eps_promised is no more than 3 standard errors"),
+    Column("middle_deviation", REAL, "greatest |payments - straight line| of a valuation on the middle piece", "value"),
+    Column("outer_changed", REAL, "part of the valuations whose payments change on the pieces beside it", FRACTION),
+)
+
 PATH = (
     Column("path_id", STR, "the task that made the path"),
-    Column("kind", STR, "path family: linear, bezier, chain, autoneb"),
+    Column("kind", STR, "path family: linear, bezier, chain, autoneb; logits, three_pieces, five_pieces, large_menu"),
     Column("aligned", BOOL, "whether end point b was permuted to match a first"),
     Column("alignment", STR, "by what it was matched: weights or activations; null where it was not"),
     Column("repair", BOOL, "whether activation statistics were put right at every position (REPAIR)"),

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from mcdist.store.auctions import AUCTIONS
 from mcdist.store.columns import (
     FRACTION,
     INT,
     LOSSES,
+    MADE,
     NATS,
     PATH,
     REAL,
+    REVENUES,
     SCHEMA_VERSION,
     STR,
     STRS,
@@ -110,6 +113,7 @@ _TABLES = (
             Column("objective", STR, "uniform: trained on the loss averaged over t; arclength: over arclength"),
             Column("seed", INT, "seed of t and data order"),
             *TRAIN,
+            *MADE,
         ),
     ),
     Table(
@@ -120,6 +124,8 @@ _TABLES = (
             Column("t", REAL, "curve parameter in [0, 1]"),
             Column("s", REAL, "arclength from end a over total length, in [0, 1]"),
             *LOSSES,
+            Column("piece", INT, "of a path that is made in pieces: which, from 1"),
+            *REVENUES,
         ),
     ),
     Table(
@@ -140,12 +146,20 @@ _TABLES = (
             Column("argmax_t", REAL, "t of the greatest value"),
             Column("barrier_linear", REAL, "max_t [m(t) - ((1 - t) m(0) + t m(1))], >= 0"),
             Column("barrier_mean", REAL, "max - (m(0) + m(1)) / 2"),
-            Column("barrier_max", REAL, "max - max(m(0), m(1)), >= 0"),
+            Column("barrier_max", REAL, "max - max(m(0), m(1)), >= 0; barriers of revenue are those of -m"),
+            Column("argmin_t", REAL, "t of the least value"),
+            Column(
+                "stderr",
+                REAL,
+                "of a mean over a sample: standard error of the difference between the worst position and the worse "
+                "end, example by example; null for others",
+            ),
         ),
     ),
     *MEASURED,
     *MOVED,
     *ENSEMBLES,
+    *AUCTIONS,
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in _TABLES}

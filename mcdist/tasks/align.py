@@ -14,7 +14,6 @@ from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.spec.paths import AlignSpec
 from mcdist.spec.tasks import AlignTask, TaskSpec
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Stored, Trial
 
 __all__ = ["KIND", "aligned_end", "permutations_of", "permuted"]
@@ -39,7 +38,7 @@ def _align(item: Item, spec: AlignTask, problem: Problem, bench: Bench) -> Outco
     at_a, at_b, moved = (problem.point(state).theta.double() for state in (a, b, found.apply(b)))
     row: dict[str, Any] = {
         "alignment_id": item.id,
-        "problem": problem_columns(spec.problem)["problem"],
+        "problem": spec.problem.columns()["problem"],
         "endpoint_a": item.inputs[0],
         "endpoint_b": item.inputs[1],
         "method": spec.align.method,

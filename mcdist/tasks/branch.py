@@ -11,7 +11,7 @@ from mcdist.science.points import Points
 from mcdist.science.streams import Stream
 from mcdist.science.training import train
 from mcdist.spec.tasks import BranchTask, TaskSpec
-from mcdist.tasks.endpoint import outcomes, problem_columns
+from mcdist.tasks.endpoint import outcomes
 from mcdist.tasks.recipe import recipe, training_columns
 from mcdist.tasks.snapshots import resumed
 from mcdist.tasks.trial import training_trial
@@ -42,7 +42,7 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     )
     rows = [
         {
-            **problem_columns(spec.problem),
+            **spec.problem.columns(),
             "seed": spec.seed,
             "parent_id": item.inputs[0],
             "spawn_epoch": epoch,

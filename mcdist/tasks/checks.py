@@ -63,7 +63,7 @@ def check_path(path: PathSpec) -> None:
     """Raise RequestError for a path of a kind that does not exist, or that is asked for what it has not."""
     if path.kind not in FAMILIES:
         raise RequestError(unknown_name("path kind", path.kind, FAMILIES))
-    given = path.model_fields_set - {"kind", "align", "repair"}
+    given = path.model_fields_set - {"kind", "align", "repair", "keep", "eps"}
     if not FAMILIES[path.kind].trained:
         _refuse(path, given, f"a path of kind {path.kind!r} has no bends to train")
         return
@@ -89,6 +89,8 @@ def check_possible(paths: Sequence[PathSpec], facts: Facts) -> None:
     for i, path in enumerate(paths):
         if why is not None and (path.aligned or path.repair):
             raise RequestError(f"paths.{i}: {'align' if path.aligned else 'repair'} {why}")
+        if FAMILIES[path.kind].made and (lack := facts.lacks.get("menus")) is not None:
+            raise RequestError(f"paths.{i}: a path of kind {path.kind!r} {lack}")
 
 
 def check_symmetry(spec: SweepSpec, make: Callable[[], nn.Module], example: Tensor, train_size: int) -> None:
@@ -142,7 +144,7 @@ def _check_curvature(curvature: CurvatureSpec, kinds: Sequence[str]) -> None:
     if curvature.at == "endpoints" and (curvature.controls or curvature.kinds):
         raise RequestError("controls and kinds are of paths; got them with at: endpoints")
     if curvature.controls and not any(FAMILIES[kind].trained for kind in curvature.kinds or kinds):
-        raise RequestError("controls are ends trained on as their path was; these paths are straight, and not trained")
+        raise RequestError("controls are ends trained on as their path was; these paths are not trained")
 
 
 def _check_needs(curvature: CurvatureSpec, facts: Facts) -> None:
@@ -165,9 +167,9 @@ def _check_plane(plane: PlaneSpec, kinds: Sequence[str]) -> None:
     check_kinds(plane.kinds, kinds)
     if plane.through:
         return
-    if any(not FAMILIES[kind].trained for kind in plane.kinds):
+    if any(FAMILIES[kind].straight for kind in plane.kinds):
         raise RequestError("kinds: a straight line spans no plane: its ends and its middle are on one line")
-    if not any(FAMILIES[kind].trained for kind in kinds):
+    if all(FAMILIES[kind].straight for kind in kinds):
         raise RequestError(
             "every path of the sweep is a straight line, which spans no plane; say through: [[i, j, k]] for planes "
             "through three end points"

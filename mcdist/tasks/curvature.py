@@ -15,7 +15,6 @@ from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.spec.measures import CurvatureSpec
 from mcdist.spec.tasks import CurvatureTask, TaskSpec
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.positions import positions
 from mcdist.tasks.stored_path import load_path
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
@@ -58,7 +57,7 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
 
 
 def _asked(item: Item, spec: CurvatureTask, problem: Problem, bench: Bench) -> _Asked:
-    label = problem_columns(spec.problem)["problem"]
+    label = spec.problem.columns()["problem"]
     if spec.of == "endpoint":
         point = problem.settle(problem.point(bench.stored(item.inputs[0]).tensors))
         place = {"problem": label, "endpoint_id": item.inputs[0], "role": "endpoint"}

@@ -14,7 +14,6 @@ from mcdist.science.points import Points
 from mcdist.science.streams import Stream
 from mcdist.spec.tasks import DriftTask, TaskSpec
 from mcdist.tasks.dynamics import Departure, departure, dynamics_columns, dynamics_of, temperatures
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
 __all__ = ["KIND"]
@@ -50,7 +49,7 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     for i, (item, spec, one) in enumerate(zip(items, specs, froms, strict=True)):
         twin = bench.stored(item.inputs[1]).tensors
         about = {
-            "problem": problem_columns(spec.problem)["problem"],
+            "problem": spec.problem.columns()["problem"],
             "path_id": item.inputs[0],
             "path_length": one.polyline.length,
             **dynamics_columns(problem, spec.drift),

@@ -6,19 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import Any, cast
 
-from mcdist.science.motion import FreePoints
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.science.training import Recipe, Trained, train
-from mcdist.spec.base import canonical
-from mcdist.spec.problem import AnyProblem, ProblemSpec
 from mcdist.spec.tasks import EndpointTask, TaskSpec, TrunkTask
 from mcdist.tasks.recipe import diverged, history_rows, recipe, training_columns
 from mcdist.tasks.trial import training_trial
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
-__all__ = ["KIND", "begin", "outcomes", "problem_columns"]
+__all__ = ["KIND", "begin", "outcomes"]
 
 
 def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
@@ -29,9 +26,11 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     """
     specs = [cast(EndpointTask, item.spec) for item in items]
     problem, points, how, streams = begin(specs, bench)
-    trained = train(problem, FreePoints(points.theta), points.buffers, how, streams, bench.accelerate)
+    motion = problem.motion(points.theta)
+    trained = train(problem, motion, points.buffers, how, streams, bench.accelerate)
+    points = Points(motion.place(motion.where(0)[0]), points.buffers)
     rows = [
-        {**problem_columns(spec.problem), "seed": spec.seed, **training_columns(spec.train, spec.problem.weight_decay)}
+        {**spec.problem.columns(), "seed": spec.seed, **training_columns(spec.train, spec.problem.weight_decay)}
         for spec in specs
     ]
     return outcomes(problem, items, points, trained, rows, how.batch_size)
@@ -42,8 +41,9 @@ def begin(
 ) -> tuple[Problem, Points, Recipe, list[Stream]]:
     """What a training from seeds begins with: initial points, how they are trained, their random streams."""
     problem = bench.problem(specs[0].problem)
-    streams = [Stream.of("endpoint", spec.seed) for spec in specs]
-    points = Points.stack([problem.initial(stream) for stream in streams])
+    seeds = [spec.seed for spec in specs]
+    streams = [Stream.of("endpoint", seed) for seed in seeds]
+    points = Points.stack([problem.initial(s, start=seed) for s, seed in zip(streams, seeds, strict=True)])
     how = recipe([spec.train for spec in specs], points.theta, tensors=bench.accelerate is not None)
     return problem, points, how, streams
 
@@ -64,9 +64,13 @@ def outcomes(
     metrics = problem.evaluate(settled)
     steps = len(problem.batch_sizes(batch_size))
     found: list[Outcome] = []
+    tables = problem.tables(settled, rows)
     for k, (item, row) in enumerate(zip(items, rows, strict=True)):
         own = {name: float(values[k]) for name, values in metrics.items()}
-        found.append(diverged(trained, k, steps) or _result(problem, item.id, row, own, settled[k], trained, k))
+        result = _result(problem, item.id, row, own, settled[k], trained, k)
+        for table, more in tables[k].items():
+            result.rows[table] = [{"endpoint_id": item.id, **each} for each in more]
+        found.append(diverged(trained, k, steps) or result)
     return found
 
 
@@ -80,7 +84,9 @@ def _result(
     k: int,
 ) -> Result:
     """What is stored of a settled point (K = 1) that was trained as the k-th of its pack."""
-    row = {"endpoint_id": endpoint_id, "n_params": problem.layout.size, **row, **metrics}
+    losses = {name: value for name, value in metrics.items() if name not in problem.gains | problem.beside}
+    norm = {"l2_norm": metrics["l2_norm"]} if "l2_norm" in metrics else {}
+    row = {"endpoint_id": endpoint_id, "n_params": problem.layout.size, **row, **losses, **norm}
     return Result(
         rows={"endpoints": [row], "history": history_rows(trained, k, endpoint_id=endpoint_id)},
         tensors=problem.state(point, 0),
@@ -91,22 +97,7 @@ def _result(
 def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:
     """A training step."""
     problem, points, how, streams = begin([cast(EndpointTask, spec) for spec in specs], bench)
-    return training_trial(problem, FreePoints(points.theta), points.buffers, how, streams, bench)
+    return training_trial(problem, problem.motion(points.theta), points.buffers, how, streams, bench)
 
 
 KIND = Kind(_run, _rehearse)
-
-
-def problem_columns(spec: AnyProblem) -> dict[str, str | None]:
-    """The columns that name a problem."""
-    if not isinstance(spec, ProblemSpec):
-        return {"problem": _valley(spec), "dataset": None, "model": None}
-    data = spec.data.name if spec.data.digest is None else f"npz:{spec.data.digest[:12]}"
-    decay = f", weight decay {spec.weight_decay:g}" if spec.weight_decay else ""
-    return {"problem": f"{data}/{spec.model.name}{decay}", "dataset": spec.data.name, "model": spec.model.name}
-
-
-def _valley(spec: AnyProblem) -> str:
-    """`valley`, and what of it is not as usual."""
-    said = {name: value for name, value in canonical(spec).items() if name not in ("kind", "dtype")}
-    return ", ".join(["valley", *(f"{name} {value:g}" for name, value in said.items())])

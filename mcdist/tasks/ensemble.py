@@ -15,7 +15,6 @@ from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.scores import Scores, score
 from mcdist.spec.tasks import EnsembleTask, TaskSpec
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.members import Gathered, gather
 from mcdist.tasks.positions import at_once, evaluation_trial
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
@@ -100,7 +99,7 @@ def _outcome(
         return TaskError(f"these networks cannot be judged: {error}")
     row: Row = {
         "ensemble_id": item.id,
-        "problem": problem_columns(spec.problem)["problem"],
+        "problem": spec.problem.columns()["problem"],
         "method": spec.method,
         "seed": spec.seed,
         **one.columns,

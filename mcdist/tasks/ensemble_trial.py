@@ -22,7 +22,6 @@ from mcdist.scores import error, nll
 from mcdist.spec.problem import AnyProblem
 from mcdist.spec.tasks import EnsembleTrialTask, TrajectoryTask
 from mcdist.tasks.cycling import Cycling
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.kept import Kept
 from mcdist.tasks.recipe import training_columns
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Stored
@@ -154,7 +153,7 @@ def trial_rows(trial_id: str, spec: EnsembleTrialTask, cycles: Sequence[Row], pl
     parameters = {**setting, "rates": way.rates, "seeds": spec.seeds, "epochs": way.epochs}
     row = {
         "trial_id": trial_id,
-        "problem": problem_columns(spec.problem)["problem"],
+        "problem": spec.problem.columns()["problem"],
         "subject": "ensemble",
         "parameters": json.dumps(parameters | {"train": way.train.model_dump(mode="json")}, sort_keys=True),
         **{name: how[name] for name in ("optimizer", "batch_size", "momentum", "weight_decay")},

@@ -18,7 +18,7 @@ from mcdist.science.streams import Stream
 from mcdist.science.training import Recipe, Trained, train
 from mcdist.spec.tasks import FinetuneTask, TaskSpec
 from mcdist.tasks.band import band_recipe, neb_columns
-from mcdist.tasks.endpoint import outcomes, problem_columns
+from mcdist.tasks.endpoint import outcomes
 from mcdist.tasks.recipe import recipe, training_columns
 from mcdist.tasks.trial import training_trial
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Trial
@@ -42,7 +42,7 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
         trained = _one_after_another(trained, more, len(problem.batch_sizes(how.batch_size)))
     rows = [
         {
-            **problem_columns(spec.problem),
+            **spec.problem.columns(),
             "seed": spec.seed,
             "parent_id": item.inputs[0],
             **_how_columns(spec, len(trained.history)),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from mcdist.errors import TaskError
+from mcdist.errors import RequestError, TaskError
 from mcdist.science.autoneb import autoneb
 from mcdist.science.motion import ArclengthBends, CurveBends
 from mcdist.science.paths import FAMILIES, PathFamily, on_chord
@@ -46,6 +46,7 @@ class _Found(NamedTuple):
     controls: Tensor
     rows: dict[str, list[dict[str, Any]]]
     failure: TaskError | None = None
+    columns: Mapping[str, Any] = {}
 
 
 def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
@@ -64,6 +65,8 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
         found = _by_band(items, specs, problem, ends, bench)
     elif FAMILIES[path.kind].trained:
         found = _by_bends(items, specs, problem, ends, bench)
+    elif FAMILIES[path.kind].made:
+        found = [_made(problem, path, ends.a[k], ends.b[k]) for k in range(len(items))]
     else:
         found = [_Found(controls, {}) for controls in on_chord(ends.a.theta, ends.b.theta, 0)]
     return [
@@ -90,6 +93,15 @@ def _by_bends(
         _Found(controls[k], {"history": history_rows(trained, k, path_id=item.id)}, diverged(trained, k, steps))
         for k, item in enumerate(items)
     ]
+
+
+def _made(problem: Problem, path: PathSpec, a: Points, b: Points) -> _Found:
+    """A path that the problem makes of its ends, or why there is none between these."""
+    try:
+        made = problem.connect(path.kind, a, b, keep=path.keep, eps=path.eps)
+    except RequestError as error:
+        return _Found(a.theta, {}, TaskError(f"these end points have no path of kind {path.kind!r}: {error}"))
+    return _Found(made.controls, {}, columns=made.columns)
 
 
 def _by_band(
@@ -127,7 +139,7 @@ def _result(
 ) -> Result:
     family, controls = FAMILIES[path.kind], found.controls
     who = path_columns(item.id, path, item.inputs[0], item.inputs[1])
-    row = {**who, **length_columns(family, controls), **how_columns(path, problem.weight_decay)}
+    row = {**who, **length_columns(family, controls), **how_columns(path, problem.weight_decay), **found.columns}
     moved = path.ends == "free"
     known = [None if moved else _metrics(bench, i) for i in item.inputs[:2]]
     return Result(

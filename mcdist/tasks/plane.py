@@ -14,7 +14,6 @@ from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.spec.tasks import PlaneTask, TaskSpec
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.positions import at_once, evaluation_trial, measured
 from mcdist.tasks.stored_path import LoadedPath, load_path
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
@@ -54,7 +53,7 @@ def _plane(item: Item, problem: Problem, bench: Bench) -> Outcome:
     ends = [spanned.path.about[f"endpoint_{end}"] for end in "ab"] if spanned.path else list(item.inputs)
     who = {
         "plane_id": item.id,
-        "problem": problem_columns(spec.problem)["problem"],
+        "problem": spec.problem.columns()["problem"],
         "path_id": spanned.path.about["path_id"] if spanned.path else None,
         **dict(zip(("endpoint_a", "endpoint_b", "endpoint_c"), ends, strict=False)),
     }

@@ -14,15 +14,11 @@ from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.science.tracing import Accelerate
 from mcdist.spec.tasks import ProfileTask, TaskSpec
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.positions import evaluation_trial, measured, positions
 from mcdist.tasks.stored_path import LoadedPath, load_path
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
 __all__ = ["KIND"]
-
-_NO_BARRIER = {"l2_norm"}
-"""Columns of `path_points` that are no loss-like metric."""
 
 Metrics = dict[str, list[float]]
 
@@ -38,7 +34,7 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     paths = [load_path(bench.stored(item.inputs[0]), problem) for item in items]
     t = torch.linspace(0.0, 1.0, spec.profile.points, dtype=torch.float64)
     found = _measured(problem, paths, t, bench.accelerate)
-    return [_result(spec, path, t, metrics) for path, metrics in zip(paths, found, strict=True)]
+    return [_result(spec, problem, path, t, metrics) for path, metrics in zip(paths, found, strict=True)]
 
 
 def _measured(problem: Problem, paths: Sequence[LoadedPath], t: Tensor, accelerate: Accelerate | None) -> list[Metrics]:
@@ -66,23 +62,38 @@ def _unknown(path: LoadedPath, T: int) -> range:
     return range(0 if path.ends[0] is None else 1, T if path.ends[1] is None else T - 1)
 
 
-def _result(spec: ProfileTask, path: LoadedPath, t: Tensor, metrics: Metrics) -> Result:
+def _result(spec: ProfileTask, problem: Problem, path: LoadedPath, t: Tensor, metrics: Metrics) -> Result:
     about = path.about
     s = fraction(path.family, path.controls.theta, t)
+    piece = path.family.piece(t, len(path.controls))
+    pieces = [{} if piece is None else {"piece": int(piece[i])} for i in range(len(t))]
     points: list[dict[str, Any]] = [
         {"path_id": about["path_id"], "t": float(t[i]), "s": float(s[i])}
-        | {name: values[i] for name, values in metrics.items()}
+        | pieces[i]
+        | {name: int(values[i]) if name in problem.counts else values[i] for name, values in metrics.items()}
         for i in range(len(t))
     ]
-    label = problem_columns(spec.problem)["problem"]
+    label = spec.problem.columns()["problem"]
     barriers = [
         dict(about)
         | {"problem": label, "metric": name, "n_points": len(t)}
-        | barrier(t, s, torch.tensor(values, dtype=torch.float64))
+        | barrier(t, s, torch.tensor(values, dtype=torch.float64), gain=name in problem.gains)
+        | {"stderr": _doubt(problem, path, t, name, values)}
         for name, values in metrics.items()
-        if name not in _NO_BARRIER
+        if name not in problem.beside
     ]
     return Result(rows={"path_points": points, "barriers": barriers})
+
+
+def _doubt(problem: Problem, path: LoadedPath, t: Tensor, name: str, values: Sequence[float]) -> float | None:
+    """Standard error of the metric's difference between its worst position and the worse end."""
+    gain = name in problem.gains
+    worst = min if gain else max
+    at = values.index(worst(values))
+    end = 0 if values[0] == worst(values[0], values[-1]) else len(values) - 1
+    where = path.family.at(path.controls.theta, t[[at, end]])
+    points = path.controls.at(where)
+    return problem.doubt(name, points[0], points[1])
 
 
 def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:

@@ -28,7 +28,6 @@ from mcdist.tasks.dynamics import (
     starts_of,
     temperatures,
 )
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.stored_path import load_path
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
@@ -112,7 +111,7 @@ def _result(asked: _Asked, k: int, problem: Problem, relaxed: Relaxed, heat: Tem
     wanted, speed = asked.spec.relaxation, dynamics_of(asked.spec.relaxation).speed
     S, R = len(wanted.starts), wanted.replicas or 1
     said = {
-        "problem": problem_columns(asked.spec.problem)["problem"],
+        "problem": asked.spec.problem.columns()["problem"],
         **_columns(problem, wanted),
         "path_length": asked.polyline.length,
     }

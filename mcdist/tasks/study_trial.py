@@ -10,7 +10,6 @@ import torch
 
 from mcdist.spec.tasks import TrialTask
 from mcdist.tasks.dynamics import dynamics_columns
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result
 
 __all__ = ["KIND"]
@@ -39,7 +38,7 @@ def _trial(item: Item, bench: Bench) -> Result:
     how = dynamics_columns(problem, wanted)
     row = {
         "trial_id": item.id,
-        "problem": problem_columns(spec.problem)["problem"],
+        "problem": spec.problem.columns()["problem"],
         "subject": "relaxation",
         "parameters": json.dumps(wanted.model_dump(mode="json", exclude={"kinds"}), sort_keys=True),
         "optimizer": wanted.optimizer,

@@ -12,7 +12,6 @@ from mcdist.science.points import Points
 from mcdist.science.streams import Stream
 from mcdist.spec.tasks import TaskSpec, TrajectoryTask
 from mcdist.tasks.cycling import Cycling, cyclic_rate
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.recipe import recipe
 from mcdist.tasks.trial import training_trial
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
@@ -37,7 +36,7 @@ def _result(item: Item, run: Cycling, k: int) -> Result:
     spec = cast(TrajectoryTask, item.spec)
     own = {
         "trajectory_id": item.id,
-        "problem": problem_columns(spec.problem)["problem"],
+        "problem": spec.problem.columns()["problem"],
         "parent_id": item.inputs[0] if item.inputs else None,
     }
     said: dict[str, Any] = {name: getattr(spec, name) for name in ("seed", "rate", "start", "cycle", "cycles")}

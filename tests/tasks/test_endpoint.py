@@ -10,7 +10,6 @@ import torch.nn.functional as F
 
 from mcdist.errors import Diverged
 from mcdist.problems.models import build_model
-from mcdist.tasks.endpoint import problem_columns
 from mcdist.tasks.work import Result
 
 from .bench import DictBench, assert_close, assert_rows_fit, digits, endpoint, problem_spec
@@ -140,4 +139,4 @@ def test_an_npz_file_is_named_by_its_content() -> None:
     spec = problem_spec()
     data = spec.data.model_copy(update={"name": "npz:f", "digest": "0123456789abcdef"})
     spec = spec.model_copy(update={"data": data})
-    assert problem_columns(spec) == {"problem": "npz:0123456789ab/mlp", "dataset": "npz:f", "model": "mlp"}
+    assert spec.columns() == {"problem": "npz:0123456789ab/mlp", "dataset": "npz:f", "model": "mlp"}

@@ -125,6 +125,7 @@ class Walk:
         optimizer.step(theta[:, None], grad[:, None], lr)
         if self._normals is not None and self._scale is not None:
             theta.addcmul_(self._normals.next(), self._scale)
+        self._problem.confine(theta)
         return loss
 
     def _next(self) -> Any:

@@ -6,7 +6,17 @@ from mcdist.science.paths.chain import Chain
 from mcdist.science.paths.family import PathFamily, on_chord
 from mcdist.science.paths.joined import Joined
 from mcdist.science.paths.linear import Linear
+from mcdist.science.paths.made import Made
 
-__all__ = ["FAMILIES", "AutoNeb", "Bezier", "Chain", "Joined", "Linear", "PathFamily", "on_chord"]
+__all__ = ["FAMILIES", "AutoNeb", "Bezier", "Chain", "Joined", "Linear", "Made", "PathFamily", "on_chord"]
 
-FAMILIES: dict[str, PathFamily] = {"linear": Linear(), "bezier": Bezier(), "chain": Chain(), "autoneb": AutoNeb()}
+FAMILIES: dict[str, PathFamily] = {
+    "linear": Linear(),
+    "bezier": Bezier(),
+    "chain": Chain(),
+    "autoneb": AutoNeb(),
+    "logits": Made(numbered=False),
+    "three_pieces": Made(),
+    "five_pieces": Made(),
+    "large_menu": Made(),
+}

@@ -21,6 +21,12 @@ class PathFamily(ABC):
     trained: bool = True
     """Whether it has bends to train."""
 
+    made: bool = False
+    """Whether its control points are made of the ends by the problem (`Problem.connect`)."""
+
+    straight: bool = False
+    """Whether it is a line."""
+
     @abstractmethod
     def coefficients(self, t: Tensor, M: int) -> Tensor:
         """c_j(t): [..., M] from t [...], M = n + 2 control points; sums to 1."""
@@ -32,6 +38,10 @@ class PathFamily(ABC):
     def breaks(self, M: int) -> Tensor:
         """t at which the path may have a kink, the ends 0 and 1 included, float64."""
         return torch.tensor([0.0, 1.0], dtype=torch.float64)
+
+    def piece(self, t: Tensor, M: int) -> Tensor | None:
+        """The number [T], from 1, of the piece to which positions t [T] belong; None where pieces mean nothing."""
+        return None
 
     def quadrature(self, M: int, pieces: int = 8, nodes: int = 8) -> tuple[Tensor, Tensor]:
         """Gauss-Legendre nodes u [Q] and weights [Q] for integrals over t, float64, no kink inside a piece."""

@@ -14,6 +14,7 @@ class Linear(PathFamily):
     """phi(t) = (1 - t) theta_0 + t theta_1."""
 
     trained = False
+    straight = True
 
     def coefficients(self, t: Tensor, M: int) -> Tensor:
         """See `PathFamily`."""

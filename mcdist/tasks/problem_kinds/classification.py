@@ -84,7 +84,7 @@ def _facts(problem: ProblemSpec, data: Dataset, module: nn.Module) -> Facts:
         raise RequestError(
             f"statistics_size: {problem.statistics_size} is more than the {len(data.train)} training examples"
         )
-    lacks: dict[Need, str] = {}
+    lacks: dict[Need, str] = {"menus": "is made of the menus of auctions; a network has none"}
     if problem.loss != "cross_entropy":
         lacks["likelihood"] = f"is of cross_entropy alone: {problem.loss} is no likelihood, and has no Fisher matrix"
     normed = any(isinstance(m, Norm) for m in module.modules())

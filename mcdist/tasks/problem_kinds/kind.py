@@ -20,7 +20,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 Datasets = Callable[[str], Dataset]
 """The data set of a key."""
 
-Need = Literal["examples", "outputs", "likelihood", "symmetry"]
+Need = Literal["examples", "outputs", "likelihood", "symmetry", "menus"]
 """What measures, dynamics and paths may need of a problem."""
 
 

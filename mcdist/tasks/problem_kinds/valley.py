@@ -18,6 +18,7 @@ _LACKS: dict[Need, str] = {
     "outputs": "needs outputs of a network; a valley is a loss alone",
     "likelihood": "needs the likelihood of labels; a valley is a loss alone",
     "symmetry": "is for networks; a valley has no hidden units",
+    "menus": "is made of the menus of auctions; a valley has none",
 }
 
 
