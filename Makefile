@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart bench bench-table test test-long lint clean
+.PHONY: quickstart bench bench-table test test-long test-cluster lint clean
 
 quickstart: .venv/installed
 	$(BIN)/mcdist run jobs/digits.yaml --store results/digits
@@ -18,10 +18,13 @@ bench-table:  # the README's table of those results
 	@$(BIN)/python -m mcdist.bench.table results/bench.json
 
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"  # by file: what a file sets up once stays so
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long and not cluster"  # by file: what a file sets up once stays so
 
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "long and not cluster"
+
+test-cluster: .venv/installed-dev  # one after the other: each starts several Ray nodes
+	$(BIN)/python -m pytest -m cluster
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
