@@ -83,7 +83,7 @@ class Problem(ABC):
     def tables(self, settled: Points, said: Sequence[Mapping[str, Any]]) -> list[Rows]:
         """What is said of each of K end points in tables of the problem's own; the task adds whose they are.
 
-        said: what is said of each in table `endpoints`: seed, training.
+        said: what is said of each in table `endpoints`: seed, training; and its metrics.
         """
         return [{} for _ in range(len(settled))]
 

@@ -64,9 +64,9 @@ def outcomes(
     metrics = problem.evaluate(settled)
     steps = len(problem.batch_sizes(batch_size))
     found: list[Outcome] = []
-    tables = problem.tables(settled, rows)
-    for k, (item, row) in enumerate(zip(items, rows, strict=True)):
-        own = {name: float(values[k]) for name, values in metrics.items()}
+    measured = [{name: float(values[k]) for name, values in metrics.items()} for k in range(len(items))]
+    tables = problem.tables(settled, [row | own for row, own in zip(rows, measured, strict=True)])
+    for k, (item, row, own) in enumerate(zip(items, rows, measured, strict=True)):
         result = _result(problem, item.id, row, own, settled[k], trained, k)
         for table, more in tables[k].items():
             result.rows[table] = [{"endpoint_id": item.id, **each} for each in more]

@@ -18,6 +18,7 @@ from mcdist.problems.auctions.described import described
 from mcdist.science.alignment import Group, Place, Structure
 from mcdist.science.auctions import Law, Options, Setting, exact_revenue, matter
 from mcdist.science.auctions.logits import LogitPoints
+from mcdist.science.auctions.options import ELEMENTS
 from mcdist.science.auctions.rochet import Menus
 from mcdist.science.head import Examples
 from mcdist.science.layout import Layout
@@ -98,6 +99,13 @@ class Auction(Problem):
         return self.layout.shapes[0][0]
 
     @property
+    def allocation(self) -> str:
+        """What end points are trained by: projection, or logits, whose name is that of their inverse."""
+        if not self.logits:
+            return "projection"
+        return "sigmoid" if len(self.laws) == 1 else "softmax"
+
+    @property
     def bound(self) -> float:
         """The greatest |v|_1 of a bidder; may be infinite."""
         return max(law.bound for law in self.laws)
@@ -161,8 +169,7 @@ class Auction(Problem):
         with torch.no_grad():
             options = self.options(points.theta.double())
             if splits is None or "train" in splits:
-                soft = [each.surrogate(self.fit, self.kappa) for each in _one_by_one(options)]
-                found["train_loss"] = -torch.cat(soft).cpu()
+                found["train_loss"] = -self.soft(options, self.fit).cpu()
             if splits is None or "test" in splits:
                 found |= self._judged(options)
         return found | {"l2_norm": points.theta.double().norm(dim=1).cpu()}
@@ -178,6 +185,15 @@ class Auction(Problem):
         exact = self.exact(options)
         known = {} if exact is None else {"revenue_exact": exact}
         return {name: torch.cat(values).cpu() for name, values in found.items()} | known
+
+    def soft(self, options: Options, v: Tensor) -> Tensor:
+        """Surrogate revenue [K] of these valuations [N, ...], of as many at once as `ELEMENTS` allows."""
+        many = max(1, ELEMENTS // ((self.size + 1) * (len(self.laws) + 1)))
+        found = []
+        for each in _one_by_one(options):
+            total = sum(each.surrogate(some, self.kappa) * len(some) for some in v.split(many))
+            found.append(total / len(v))
+        return torch.cat(found)
 
     def exact(self, options: Options) -> Tensor | None:
         """Revenue [K] without sampling; None where there is no such way."""
