@@ -191,8 +191,8 @@ class Auction(Problem):
         many = max(1, ELEMENTS // ((self.size + 1) * (len(self.laws) + 1)))
         found = []
         for each in _one_by_one(options):
-            total = sum(each.surrogate(some, self.kappa) * len(some) for some in v.split(many))
-            found.append(total / len(v))
+            sums = [each.surrogate(some, self.kappa) * len(some) for some in v.split(many)]
+            found.append(torch.stack(sums).sum(0) / len(v))
         return torch.cat(found)
 
     def exact(self, options: Options) -> Tensor | None:
