@@ -57,7 +57,7 @@ def _reason(error: grpc.RpcError | OSError) -> str:
         return token_help()
     if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"no answer within {_PATIENCE_S:g} s"
-    if "http1.x" in error.details():
+    if "HTTP/2" in error.details():
         return (
             "a web server answers there; programs attach at the port of `ray start --head` (6379), not the dashboard's"
         )
