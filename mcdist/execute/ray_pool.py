@@ -24,6 +24,7 @@ from mcdist.execute.job import Job, Report
 from mcdist.execute.memory import ONE_ARENA, keep_freed_memory
 from mcdist.execute.pipeline import Pipeline
 from mcdist.execute.ray_cluster import check_feasible, connect, gpus_per_worker, room
+from mcdist.execute.roster import Roster
 from mcdist.execute.trials import Tuning
 from mcdist.execute.tuning import by_rule
 from mcdist.execute.worker import Worker
@@ -99,7 +100,7 @@ class RayExecutor(Executor):
     def __init__(self, resources: ResourcesSpec, datasets: Mapping[str, Dataset], address: str | None) -> None:
         self._resources, self._datasets = resources, datasets
         self._starting: dict[Any, Any] = {}  # reference that resolves once the actor is ready -> actor
-        self._members: list[_Member] = []
+        self._members = Roster[_Member](_HELD)
         self._of: dict[Any, _Member] = {}  # reference of a report or a death -> whose
         self._owns_ray = connect(address)
         try:
@@ -159,23 +160,18 @@ class RayExecutor(Executor):
 
     def free(self, ready: int) -> bool:
         """See `Executor`: an actor gets work once it is ready; one that Ray has no room for (yet) gets none."""
-        least = self._least_busy()
-        if least is None:
-            return False
-        return not least.held or (len(least.held) < _HELD and ready > self._size)
-
-    def _least_busy(self) -> _Member | None:
-        return min(self._members, key=lambda member: len(member.held), default=None)
+        return self._members.next(keep=ready > self._size) is not None
 
     def submit(self, job: Job) -> None:
         """See `Executor`."""
-        member = self._least_busy()
+        member = self._members.next(keep=True)
         assert member is not None, "no worker is free"
         place = member.given
         # asked before the job is sent, so that what the job may do to the actor cannot come before the answer
         reached = member.actor.reached.remote(place)
         held = _Held(job, place, reached, member.actor.do.remote(job, place))
         member.held.append(held)
+        self._members.gave(member)
         member.given += 1
         self._of[held.report] = member
 
@@ -196,8 +192,8 @@ class RayExecutor(Executor):
 
     def _take_back(self) -> None:
         """Where actors have nothing to do, there is nothing else to start: let them have what others keep for later."""
-        idle = sum(not member.held for member in self._members)
-        for member in self._members:
+        idle = self._members.idle()
+        for member in self._members if idle else ():
             if idle and len(member.held) > 1 and not member.held[-1].taken_back:
                 member.actor.take_back.remote(member.held[-1].place)
                 member.held[-1].taken_back = True
@@ -216,7 +212,7 @@ class RayExecutor(Executor):
             return
         self._stillborn = 0
         member = _Member(actor, actor.live.remote())
-        self._members.append(member)
+        self._members.add(member)
         self._of[member.death] = member
 
     def _collect(self, member: _Member, reference: Any) -> list[Ended | Lost]:
@@ -229,6 +225,7 @@ class RayExecutor(Executor):
         del self._of[reference]
         held = next(held for held in member.held if held.report == reference)
         member.held.remove(held)
+        self._members.gave_back(member)
         return [Lost(held.job, "taken back", begun=False) if report is None else Ended(held.job, report)]
 
     def _bury(self, member: _Member, error: RayError) -> list[Ended | Lost]:

@@ -150,7 +150,7 @@ def pause(seconds: float, number: int) -> Job:
 
 def kill(executor: RayExecutor, which: int) -> None:
     """Kill a worker, and return when it is no more, whatever Ray knows of it."""
-    pid = ray.get(executor._members[which].actor.pid.remote())
+    pid = ray.get([*executor._members][which].actor.pid.remote())
     with contextlib.suppress(ProcessLookupError):
         while True:
             os.kill(pid, signal.SIGKILL)
@@ -191,7 +191,7 @@ def test_what_waits_behind_a_long_job_is_taken_back_for_a_worker_with_nothing_to
 
 def test_a_dead_worker_with_nothing_to_do_is_replaced_and_no_job_charged(start: Start) -> None:
     executor = start(2)
-    dead = executor._members[0]
+    dead = next(iter(executor._members))
     kill(executor, 0)
     assert wait_until(executor, lambda: dead not in executor._members and len(executor._members) == 2) == []
     executor.submit(pause(0.0, 0))
@@ -223,7 +223,7 @@ def test_a_deadly_job_is_charged_wherever_it_stood(start: Start) -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc only")
 def test_workers_keep_the_memory_of_large_blocks(start: Start) -> None:
     pages = 10 * (128 << 20) // resource.getpagesize()
-    assert ray.get(start(1)._members[0].actor.faults.remote()) < 0.1 * pages
+    assert ray.get(next(iter(start(1)._members)).actor.faults.remote()) < 0.1 * pages
 
 
 class Sweep:
