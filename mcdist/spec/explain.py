@@ -92,6 +92,8 @@ def _message(details: list[ErrorDetails], keys: Keys, data: Any, root: type[Spec
         return "is missing"
     allowed = " or ".join(dict.fromkeys(_allowed(d, keys, data, root) for d in details)).replace(" or must be ", " or ")
     got = first["input"]
+    for key in first.get("ctx", {}).get("at", ()):
+        got = got[key]
     near = difflib.get_close_matches(got, re.findall(r"'([^']+)'", allowed), n=1) if isinstance(got, str) else []
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"{allowed}; got {shown(got)}{hint}"

@@ -154,12 +154,9 @@ AnyProblem = Annotated[
     | Annotated[AffineMaximizerSpec, Tag("affine_maximizer")],
     Discriminator(
         _kind,
-        custom_error_type="wrong",
-        custom_error_message="{message}",
-        custom_error_context={
-            "message": "must be 'classification', 'valley', 'rochetnet' or 'affine_maximizer'",
-            "at": ("kind",),
-        },
+        custom_error_type="unknown_kind",
+        custom_error_message="must be 'classification', 'valley', 'rochetnet' or 'affine_maximizer'",
+        custom_error_context={"at": ("kind",)},
     ),
 ]
 """A problem of any kind; a new kind is one more member."""

@@ -10,6 +10,7 @@ from typing import Any
 from mcdist.plan import make_plan
 from mcdist.problems.data.partition import DEFAULT_TEST
 from mcdist.spec import DriftSpec, PairsSpec, RelaxationSpec, ScheduleSpec, load_spec
+from mcdist.spec.auctions import ValuationSpec
 from mcdist.spec.base import SpecModel
 from mcdist.spec.paths import AlignSpec, CycleSpec, NebSpec
 from mcdist.spec.tasks import TASK_SPECS
@@ -58,6 +59,20 @@ DYNAMICS: dict[str, Any] = {
     "seed": 0,
 }
 
+AUCTION: dict[str, Any] = {
+    "setting": None,
+    "valuation": (),
+    "menu_size": 64,
+    "kappa": 100.0,
+    "iterations": 100,
+    "samples": 131_072,
+    "fit_samples": 16_384,
+    "sample_seed": 0,
+    "dtype": "float64",
+    "allocation": "projection",
+    "start": (),
+}
+
 DEFAULTS: dict[str, dict[str, Any]] = {
     "DataSpec": {
         "root": None,
@@ -88,6 +103,24 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "wall": 100.0,
         "dtype": "float64",
     },
+    "ValuationSpec": {
+        "items": None,
+        "low": None,
+        "high": None,
+        "a": None,
+        "b": None,
+        "rate": None,
+        "edges": None,
+        "density": None,
+        "points": None,
+        "weights": None,
+        "args": {},
+        "bound": None,
+    },
+    "MenuSpec": {},
+    "MaximizerSpec": {},
+    "RochetNetSpec": AUCTION | {"unit_demand": None},
+    "AffineMaximizerSpec": AUCTION | {"bidders": None, "weights": "fixed"},
     "ScheduleSpec": {"kind": "constant", "milestones": None, "gamma": None, "floor": None},
     "TrainSpec": {
         "batch_size": 128,
@@ -126,6 +159,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "objective": "uniform",
         "neb": None,
         "align": AlignSpec(method="none"),
+        "keep": None,
+        "eps": None,
         "repair": False,
     },
     "ProfileSpec": {"points": 61},
@@ -223,6 +258,17 @@ def test_no_default_that_depends_on_another_field_has_changed() -> None:
     assert [(c.steps, round(c.lr, 12)) for c in long] == (
         [(1000, 0.1)] * 4 + [(2000, 0.1)] * 2 + [(1000, 0.01)] * 4 + [(1000, 0.001)] * 4
     ), f"what NebSpec.cycles long means changed; {CHANGED}"
+
+
+def test_no_default_of_a_valuation_that_depends_on_its_law_has_changed() -> None:
+    assert ValuationSpec.OPTIONS == {
+        "uniform": {"low": 0.0, "high": 1.0},
+        "beta": {"a": None, "b": None},
+        "exponential": {"rate": 1.0},
+        "steps": {"edges": None, "density": None},
+        "triangle": {},
+        "atoms": {"points": None, "weights": None},
+    }, CHANGED
 
 
 def test_no_default_of_dynamics_that_depends_on_the_noise_has_changed() -> None:

@@ -46,7 +46,7 @@ CASES = {
         "kind: bezier",
         "kind: bezier\n    bend: 2",
         "s.yaml:12: paths.1.bend: unknown key 'bend'; did you mean 'bends'? "
-        "allowed: align, bends, draws, ends, kind, neb, objective, repair, seed, train",
+        "allowed: align, bends, draws, ends, eps, keep, kind, neb, objective, repair, seed, train",
     ),
     "in measure": (
         "points: 11",

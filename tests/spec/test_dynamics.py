@@ -80,10 +80,11 @@ SPAWN = {
     "spawn: 1": "spawn: must be a list; got 1",
     "branches: 3": "branches: nothing is split without spawn: [epochs, ...]",
 }
+KINDS = "'classification', 'valley', 'rochetnet' or 'affine_maximizer'"
 VALLEY_KEYS = "dtype, energy, kind, middle, stiff, stiffness, wall"
 PROBLEM = {
-    "{kind: vally}": "kind: must be 'classification' or 'valley'",
-    "{kind: 5}": "kind: must be 'classification' or 'valley'",
+    "{kind: vally}": f"kind: must be {KINDS}; got 'vally' (did you mean 'valley'?)",
+    "{kind: 5}": f"kind: must be {KINDS}; got 5",
     "{kind: valley, stif: 4}": f"stif: unknown key 'stif'; did you mean 'stiff'? allowed: {VALLEY_KEYS}",
     "{kind: valley, data: digits}": f"data: unknown key 'data'; allowed: {VALLEY_KEYS}",
     "{stiff: 4, data: digits, model: mlp}": "stiff: unknown key 'stiff'; allowed: data, dtype, eval_batch, kind, "

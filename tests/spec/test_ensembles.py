@@ -160,8 +160,16 @@ def test_every_setting_of_end_points_must_have_room(tmp_path: Path) -> None:
 
 
 def test_end_points_that_are_wrong_are_what_is_said(tmp_path: Path) -> None:
-    text = HEAD.replace("epochs: 20", "epochs: 0") + "ensembles: {method: fge, cycle: 9}\n"
-    assert complaint(tmp_path, text) == ("s.yaml:5: endpoints.train.epochs: must be greater than or equal to 1; got 0")
+    text = HEAD.replace("epochs: 20", "epochs: -1") + "ensembles: {method: fge, cycle: 9}\n"
+    assert complaint(tmp_path, text) == "s.yaml:5: endpoints.train.epochs: must be greater than or equal to 0; got -1"
+
+
+@pytest.mark.parametrize("train", ["none", "{epochs: 0, lr: 0.1}"])
+def test_ensembles_are_of_trained_networks(tmp_path: Path, train: str) -> None:
+    head, _, _ = HEAD.partition("  train:")
+    assert complaint(tmp_path, f"{head}  train: {train}\nensembles: {{method: snapshot}}\n").endswith(
+        "ensembles: ensembles are of trained networks, and these have train: none"
+    )
 
 
 def test_branches_make_no_ensembles_but_may_stand_beside_networks_that_do(tmp_path: Path) -> None:

@@ -15,12 +15,15 @@ from mcdist.errors import StoreError
 from mcdist.store.rows import from_parquet, to_arrow, to_parquet
 from mcdist.store.schemas import TABLES
 
+NUMBERS = pa.list_(pa.field("element", pa.float64()))
 VALUES = {
     pa.string(): st.text(st.characters(exclude_categories=["Cs"])),
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
     pa.float64(): st.floats() | st.integers(-100, 100).map(np.float32),
     pa.bool_(): st.booleans(),
     pa.list_(pa.field("element", pa.string())): st.lists(st.text("abc")),
+    NUMBERS: st.lists(st.floats(allow_nan=False), max_size=3),
+    pa.list_(pa.field("element", NUMBERS)): st.lists(st.lists(st.floats(allow_nan=False), max_size=2), max_size=3),
     pa.timestamp("us", tz="UTC"): st.datetimes(
         datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(timezone.utc)
     ),

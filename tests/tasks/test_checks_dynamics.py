@@ -187,7 +187,7 @@ def test_what_a_valley_has() -> None:
         (sweep(relaxations=[RUN | {"project": 0}]), "relaxations.0.project: must be greater than or equal to 1; got 0"),
         (sweep(drift=[WALK | HOT | {"temperature": -1.0}]), "measure.drift.0.temperature: must be greater than or "),
         (sweep(VALLEY, relaxations=[RUN]), "relaxations.0: noise: minibatch needs training examples"),
-        (sweep({"kind": "vally"}), "problem.kind: must be 'classification' or 'valley'"),
+        (sweep({"kind": "vally"}), "problem.kind: must be 'classification', 'valley', "),
         (sweep(DROPOUT, drift=[WALK]), "measure.drift.0: the noise-free twin of a drift follows"),
     ],
 )

@@ -168,7 +168,7 @@ WRONG_MEASURES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "controls of straight lines": (
         {"curvature": [{"controls": True, "kinds": ["linear"]}], "paths": [LINE, CURVE]},
-        "curvature.0: controls are ends trained on as their path was; these paths are straight, and not trained",
+        "curvature.0: controls are ends trained on as their path was; these paths are not trained",
     ),
     "paths that are not there": (
         {"curvature": [{}], "paths": []},
