@@ -69,7 +69,8 @@ def head(cpus: int = 2, dashboard: bool = True, environment: Mapping[str, str] |
     env |= environment or {}
     line = [
         str(_BIN / "ray"), "start", "--head", "--block", f"--num-cpus={cpus}", "--num-gpus=0",
-        f"--temp-dir={folder}/ray", "--node-ip-address=127.0.0.1", f"--port={gcs}", f"--ray-client-server-port={client}",
+        f"--temp-dir={folder}/ray", "--node-ip-address=127.0.0.1", f"--port={gcs}",
+        f"--ray-client-server-port={client}",
         f"--include-dashboard={'true' if dashboard else 'false'}", f"--dashboard-port={board}",
         f"--dashboard-agent-listen-port={agent}", "--object-store-memory=200000000", "--disable-usage-stats",
     ]  # fmt: skip
