@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -123,6 +124,9 @@ def check_symmetry(spec: SweepSpec, make: Callable[[], nn.Module], example: Tens
 def check_measures(spec: SweepSpec, facts: Sequence[Facts], source: str) -> None:
     """Raise RequestError for measures that do not exist, or of what the sweep does not have."""
     kinds = list(dict.fromkeys(path.kind for path in spec.paths))
+    for i, profile in enumerate(spec.measure.profile):
+        with at(f"{source}: measure.profile.{i}"):
+            _check_corners(profile.points, kinds, [len(tour) - 1 for tour in spec.tours])
     for i, curvature in enumerate(spec.measure.curvature):
         with at(f"{source}: measure.curvature.{i}"):
             _check_curvature(curvature, kinds)
@@ -132,6 +136,21 @@ def check_measures(spec: SweepSpec, facts: Sequence[Facts], source: str) -> None
     for i, plane in enumerate(spec.measure.plane):
         with at(f"{source}: measure.plane.{i}"):
             _check_plane(plane, kinds)
+
+
+def _check_corners(points: int, kinds: Sequence[str], legs: Sequence[int]) -> None:
+    """Raise where equally spaced positions miss corners of paths in pieces: what they do is least known between them.
+
+    legs: of each tour.
+    """
+    pieces = {kind: count for kind in kinds if (count := FAMILIES[kind].pieces) is not None}
+    missed = [kind for kind, count in pieces.items() for L in (1, *legs) if (points - 1) % (count * L)]
+    if missed:
+        every = math.lcm(*(count * L for count in pieces.values() for L in (1, *legs)))
+        raise RequestError(
+            f"points: {points} positions miss corners of {', '.join(dict.fromkeys(missed))}; a multiple of {every}, "
+            f"and 1, hit them all: {math.ceil((points - 1) / every) * every + 1}"
+        )
 
 
 def _check_curvature(curvature: CurvatureSpec, kinds: Sequence[str]) -> None:

@@ -43,10 +43,10 @@ def _join(item: Item, spec: JoinTask, problem: Problem, bench: Bench) -> Result:
     stops = [_stops(leg, back) for leg, back in zip(legs, spec.reversed, strict=True)]
     who = path_columns(item.id, spec.path, stops[0][0], stops[-1][1]) | {"via": [end for _, end in stops[:-1]]}
     first, last = legs[0].ends[int(spec.reversed[0])], legs[-1].ends[int(not spec.reversed[-1])]
+    how = how_columns(spec.path, spec.problem.weight_decay)
+    row = {**who, **length_columns(family, controls), **how, "pieces": family.pieces}
     return Result(
-        rows={
-            "paths": [{**who, **length_columns(family, controls), **how_columns(spec.path, spec.problem.weight_decay)}]
-        },
+        rows={"paths": [row]},
         tensors=path_tensors(problem, controls, walked[0][0], walked[-1][-1]),
         about=about_path(who, (first, last), sizes, spec.path.align.structure),
     )

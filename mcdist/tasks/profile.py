@@ -87,12 +87,11 @@ def _result(spec: ProfileTask, problem: Problem, path: LoadedPath, t: Tensor, me
 
 def _doubt(problem: Problem, path: LoadedPath, t: Tensor, name: str, values: Sequence[float]) -> float | None:
     """Standard error of the metric's difference between its worst position and the worse end."""
-    gain = name in problem.gains
-    worst = min if gain else max
+    worst = min if name in problem.gains else max
     at = values.index(worst(values))
     end = 0 if values[0] == worst(values[0], values[-1]) else len(values) - 1
-    where = path.family.at(path.controls.theta, t[[at, end]])
-    points = path.controls.at(where)
+    theta = path.family.at(path.controls.theta, t[[at, end]])
+    points = path.controls.at(theta)
     return problem.doubt(name, points[0], points[1])
 
 

@@ -208,6 +208,8 @@ class Auction(Problem):
         """See `Problem`: of revenue."""
         if metric != "revenue":
             return None
+        if torch.equal(a.theta, b.theta):
+            return 0.0
         with torch.no_grad():
             one, other = (self.options(p.theta.double()).outcome(self.held_out).revenue for p in (a, b))
         return float((one - other).std()) / math.sqrt(self.sampling.held_out)

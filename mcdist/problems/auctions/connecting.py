@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mcdist.errors import RequestError
-from mcdist.science.auctions import Pieces, choose, five_pieces, judge, large_menu_pieces, three_pieces
+from mcdist.problems.auctions.promises import followed, keeps, promised
+from mcdist.science.auctions import (
+    Kept,
+    Menus,
+    Options,
+    Pieces,
+    choose,
+    five_pieces,
+    judge,
+    large_menu_pieces,
+    three_pieces,
+)
 from mcdist.science.auctions.logits import allocations, logits
-from mcdist.science.auctions.rochet import Menus
 from mcdist.science.points import Points
 from mcdist.science.problem import Made
 
@@ -22,26 +32,39 @@ _SEGMENTS = 60  # of the chain that stands for the line in logits: its corners a
 
 
 def connected(problem: Auction, kind: str, a: Points, b: Points, keep: int | None, eps: float | None) -> Made:
-    """See `Problem.connect`."""
+    """See `Problem.connect`.
+
+    Options to be kept are chosen on the fit sample, which the promise is made on; whether it is kept is measured on the
+    valuations held out.
+    """
     if kind == "logits":
         return _in_logits(problem, a, b)
     one, other = problem.options(a.theta), problem.options(b.theta)
-    pieces: Pieces[Any]
     if kind == "large_menu":
-        if not isinstance(one, Menus) or not isinstance(other, Menus) or eps is None:
-            raise RequestError("it is for menus of one buyer, and with an eps")
-        pieces = large_menu_pieces(one, other, eps, problem.bound)
-    else:
-        make = {"three_pieces": three_pieces, "five_pieces": five_pieces}[kind]
-        kept = []
-        for options in (one, other):
-            outcome = options.outcome(problem.fit)
-            kept.append(judge(outcome, choose(outcome, problem.size, keep)))
-        pieces = make(one, other, (kept[0], kept[1]), problem.bound)
-    controls = problem.theta(pieces.corners)
-    controls[0], controls[-1] = a.theta[0], b.theta[0]
-    columns = {"pieces": len(pieces), "kept_a": pieces.sizes[0], "kept_b": pieces.sizes[1], "eps_promised": pieces.eps}
-    return Made(controls, columns)
+        return _made(problem, _large(problem, one, other, eps), None, None)
+    make = {"three_pieces": three_pieces, "five_pieces": five_pieces}[kind]
+    kept, measured = [], []
+    for options in (one, other):
+        outcome = options.outcome(problem.fit)
+        kept.append(judge(outcome, choose(outcome, problem.size, keep)))
+        measured.append(judge(options.outcome(problem.held_out), kept[-1].index))
+    path: Pieces[Any] = make(one, other, (kept[0], kept[1]), problem.bound)
+    return _made(problem, path, (kept[0], kept[1]), (measured[0], measured[1]))
+
+
+def _large(problem: Auction, a: Options, b: Options, eps: float | None) -> Pieces[Menus]:
+    if not isinstance(a, Menus) or not isinstance(b, Menus) or eps is None:
+        raise RequestError("it is for menus of one buyer, and with an eps")
+    return large_menu_pieces(a, b, eps, problem.bound)
+
+
+def _made(
+    problem: Auction, path: Pieces[Any], kept: tuple[Kept, Kept] | None, measured: tuple[Kept, Kept] | None
+) -> Made:
+    """The path with what is said of it. Corners are numbers of the ends, in their own type: nothing is rounded."""
+    promise, found = promised(path, kept, measured, problem.bound), followed(path, problem.held_out)
+    columns = {"pieces": len(path), "kept_a": path.sizes[0], "kept_b": path.sizes[1]}
+    return Made(problem.theta(path.corners), columns | promise | found | {"promise_kept": keeps(promise, found)})
 
 
 def _in_logits(problem: Auction, a: Points, b: Points) -> Made:

@@ -15,8 +15,8 @@ FAMILIES: dict[str, PathFamily] = {
     "bezier": Bezier(),
     "chain": Chain(),
     "autoneb": AutoNeb(),
-    "logits": Made(numbered=False),
-    "three_pieces": Made(),
-    "five_pieces": Made(),
-    "large_menu": Made(),
+    "logits": Made(),
+    "three_pieces": Made(3),
+    "five_pieces": Made(5),
+    "large_menu": Made(5),
 }

@@ -8,7 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["PathFamily", "gauss_legendre", "on_chord"]
+__all__ = ["NEAR", "PathFamily", "gauss_legendre", "on_chord"]
+
+NEAR = 2.0**-40
+"""Positions that differ by no more, in pieces, are the same: those of a grid are where they belong but for rounding."""
 
 
 class PathFamily(ABC):
@@ -23,6 +26,9 @@ class PathFamily(ABC):
 
     made: bool = False
     """Whether its control points are made of the ends by the problem (`Problem.connect`)."""
+
+    pieces: int | None = None
+    """How many pieces it has, where each means something."""
 
     straight: bool = False
     """Whether it is a line."""

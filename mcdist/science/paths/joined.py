@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mcdist.science.paths.family import PathFamily
+from mcdist.science.paths.family import NEAR, PathFamily
 
 __all__ = ["Joined"]
 
@@ -21,7 +21,8 @@ class Joined(PathFamily):
 
     def __init__(self, family: PathFamily, sizes: Sequence[int]) -> None:
         self.family, self.sizes = family, tuple(sizes)
-        self.trained = family.trained
+        self.trained, self.made = family.trained, family.made
+        self.pieces = None if family.pieces is None else family.pieces * len(self.sizes)
 
     @property
     def size(self) -> int:
@@ -40,6 +41,20 @@ class Joined(PathFamily):
         """See `PathFamily`: those of the legs, and where they meet."""
         L = len(self.sizes)
         found: Tensor = torch.unique(torch.cat([(self.family.breaks(m) + leg) / L for leg, m in enumerate(self.sizes)]))
+        return found
+
+    def piece(self, t: Tensor, M: int) -> Tensor | None:
+        """See `PathFamily`: counted on from leg to leg; where two meet it is the first of the second."""
+        if self.pieces is None:
+            return None
+        L = len(self.sizes)
+        leg = (t.double() * L + NEAR).floor().long().clamp(0, L - 1)
+        found, before = torch.zeros_like(leg), 0
+        for at, m in enumerate(self.sizes):
+            own = self.family.piece((t.double() * L - at).clamp(0.0, 1.0), m)
+            assert own is not None
+            found = torch.where(leg == at, own + before, found)
+            before += m - 1
         return found
 
     def _by_leg(self, t: Tensor, M: int, of_leg: Callable[[Tensor, int], Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,6 +74,7 @@ def _check_path(problem: Auction, path: PathSpec) -> None:
         raise RequestError("align: structure: options are what is matched in auctions: leave it out")
     if path.repair:
         raise RequestError("repair is for networks; an auction has no activations")
+    _check_pieces(problem, path)
     if path.kind != "large_menu":
         return
     if not isinstance(problem, RochetNet):
@@ -84,6 +86,20 @@ def _check_path(problem: Auction, path: PathSpec) -> None:
             f"large_menu with eps {path.eps:g} needs menus of ceil(4 / eps^2)^(2 n) - 1 = {needed} options for n = "
             f"{problem.laws[0].items} items (eps in units of the greatest |v|_1, {problem.bound:g}); menu_size is "
             f"{problem.size}"
+        )
+
+
+def _check_pieces(problem: Auction, path: PathSpec) -> None:
+    """Raise for a path in pieces that no two of these mechanisms have."""
+    if path.kind in ("three_pieces", "five_pieces") and isinstance(problem, AffineMaximizer) and problem.learned:
+        raise RequestError(
+            f"{path.kind} is between affine maximizers of the same weights: these learn weights of their own; say "
+            "weights: fixed, or the weights of the bidders"
+        )
+    if path.kind == "five_pieces" and not math.isfinite(problem.bound):
+        raise RequestError(
+            "five_pieces closes options by a price above all |v|_1, and these valuations have no bound (a sampler's "
+            "can be given as bound); say three_pieces"
         )
 
 
