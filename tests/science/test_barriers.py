@@ -91,3 +91,38 @@ def test_the_integral_is_over_arclength() -> None:
     assert barrier(t, s, torch.tensor([0.0, 1.0, 0.0]))["integral"] == pytest.approx(0.5)
     assert barrier(t, s, torch.tensor([2.0, 2.0, 0.0]))["integral"] == pytest.approx(1.9)
     assert barrier(t, s, torch.tensor([0.0, 0.0, 1.0]))["integral"] == pytest.approx(0.05)
+
+
+# gains: of which more is better
+
+
+@given(values)
+def test_the_barrier_of_a_gain_is_that_of_its_loss(m: Tensor) -> None:
+    t = torch.linspace(0.0, 1.0, len(m), dtype=torch.float64)
+    gain, loss = barrier(t, t, m, gain=True), barrier(t, t, -m)
+    for name in ("barrier_linear", "barrier_mean", "barrier_max"):
+        assert gain[name] == loss[name], name
+    assert (gain["min"], gain["max"], gain["argmin_t"]) == (-loss["max"], -loss["min"], loss["argmax_t"])
+    assert (gain["value_a"], gain["value_b"], gain["integral"]) == (
+        -loss["value_a"],
+        -loss["value_b"],
+        -loss["integral"],
+    )
+
+
+def test_a_valley_of_a_gain() -> None:
+    """m = 0.6 + 0.2 t - 4 h t (1 - t), h = 0.3: least at t = 5/12, 0.6 - 5/24 there, so 5/24 below the lesser end; h
+    below the slope at t = 1/2."""
+    t = torch.arange(61, dtype=torch.float64) / 60
+    found = barrier(t, t, 0.6 + 0.2 * t - 1.2 * t * (1.0 - t), gain=True)
+    assert found["barrier_max"] == pytest.approx(5 / 24, abs=1e-15)
+    assert found["argmin_t"] == pytest.approx(5 / 12, abs=1e-15)
+    assert found["barrier_linear"] == pytest.approx(0.3, abs=1e-15)
+    assert found["barrier_mean"] == pytest.approx(5 / 24 + 0.1, abs=1e-15)
+    assert found["argmax_t"] == 1.0
+
+
+@given(st.floats(-1e3, 1e3))
+def test_a_gain_that_is_constant_has_no_barrier_at_all(value: float) -> None:
+    found = barrier(T, T, torch.full_like(T, value), gain=True)
+    assert found["barrier_linear"] == found["barrier_mean"] == found["barrier_max"] == 0.0

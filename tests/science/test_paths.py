@@ -12,7 +12,10 @@ from mcdist.science.paths import FAMILIES, Joined, PathFamily, on_chord
 
 ALL = [(name, M) for name in FAMILIES for M in ((2,) if name == "linear" else (3, 4, 6))]
 
-JOINED = [Joined(FAMILIES[name], (M,) * L) for name, M, L in (("linear", 2, 4), ("bezier", 3, 2), ("chain", 3, 2))]
+JOINED = [
+    Joined(FAMILIES[name], (M,) * L)
+    for name, M, L in (("linear", 2, 4), ("bezier", 3, 2), ("chain", 3, 2), ("three_pieces", 4, 2))
+]
 
 every_path = pytest.mark.parametrize(
     ("family", "M"),
@@ -152,3 +155,33 @@ def test_a_joined_path_is_its_legs_one_after_the_other() -> None:
 def test_a_joined_path_wants_all_its_control_points() -> None:
     with pytest.raises(ValueError, match=r"legs of \(3, 3\) control points have 5 in all, not 4"):
         Joined(FAMILIES["bezier"], (3, 3)).at(controls_of(4), torch.zeros(1))
+
+
+IN_PIECES = [name for name, family in FAMILIES.items() if family.pieces is not None]
+
+
+@pytest.mark.parametrize("name", IN_PIECES)
+@given(legs=st.integers(1, 4), intervals=st.integers(1, 40))
+def test_pieces_are_counted_from_1_and_a_corner_begins_one(name: str, legs: int, intervals: int) -> None:
+    """At positions as a profile has them, whose rounding must not put a corner into the piece before it."""
+    family, pieces = FAMILIES[name], FAMILIES[name].pieces
+    assert pieces is not None
+    path = Joined(family, (pieces + 1,) * legs) if legs > 1 else family
+    t = torch.linspace(0.0, 1.0, legs * pieces * intervals + 1, dtype=torch.float64)
+    found = path.piece(t, legs * pieces + 1)
+    assert found is not None
+    assert found.tolist() == [*(i // intervals + 1 for i in range(len(t) - 1)), legs * pieces]
+    assert path.pieces == legs * pieces
+    assert path.made
+    assert not path.trained
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in IN_PIECES])
+def test_other_paths_have_no_pieces(name: str) -> None:
+    t = torch.linspace(0.0, 1.0, 5)
+    assert FAMILIES[name].piece(t, 3) is None
+    assert Joined(FAMILIES[name], (2, 2)).piece(t, 3) is None
+
+
+def test_how_many_pieces() -> None:
+    assert {name: FAMILIES[name].pieces for name in IN_PIECES} == {"three_pieces": 3, "five_pieces": 5, "large_menu": 5}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mcdist.science.paths.family import PathFamily
+from mcdist.science.paths.family import NEAR, PathFamily
 
 __all__ = ["Chain"]
 
@@ -20,7 +20,7 @@ class Chain(PathFamily):
 
     def velocities(self, t: Tensor, M: int) -> Tensor:
         """See `PathFamily`."""
-        segment = ((M - 1) * t).floor().clamp(max=M - 2).long()
+        segment = ((M - 1) * t + NEAR).floor().clamp(max=M - 2).long()
         ends = torch.nn.functional.one_hot(segment, M), torch.nn.functional.one_hot(segment + 1, M)
         return (M - 1) * (ends[1] - ends[0]).to(t.dtype)
 
