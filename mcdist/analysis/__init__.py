@@ -1,5 +1,6 @@
 """Statistics, figures and the report of a sweep, from the store's tables alone."""
 
+from mcdist.analysis.auction_paths import auction_barriers, barrier_comparison, promise_summary, revenue_barriers
 from mcdist.analysis.barriers import barrier_summary
 from mcdist.analysis.comparison import published_table
 from mcdist.analysis.controls import relaxation_controls, relaxation_pairs
@@ -14,9 +15,12 @@ from mcdist.analysis.ensembles_published import published_ensembles
 from mcdist.analysis.free_energy import entropy_profiles, free_energies
 from mcdist.analysis.instability import instabilities, instability_profile
 from mcdist.analysis.lengths import path_summary
+from mcdist.analysis.menu_trends import barrier_trend, reducibility_trend
+from mcdist.analysis.menus import menu_summary
 from mcdist.analysis.onsets import instability_onset, onset_difference
 from mcdist.analysis.plots import (
     plot_barrier_matrix,
+    plot_barrier_sizes,
     plot_barrier_strip,
     plot_crossover,
     plot_curvature,
@@ -27,10 +31,13 @@ from mcdist.analysis.plots import (
     plot_ensembles,
     plot_free_energy,
     plot_instability,
+    plot_menu,
     plot_parallel,
     plot_plane,
     plot_profiles,
+    plot_reducibility_sizes,
     plot_relaxation_times,
+    plot_revenue,
     plot_running,
     plot_spectrum,
     plot_traces,
@@ -59,8 +66,11 @@ __all__ = [
     "PUBLISHED_ENSEMBLES",
     "PUBLISHED_SETTING",
     "above_crossover",
+    "auction_barriers",
+    "barrier_comparison",
     "barrier_ratio",
     "barrier_summary",
+    "barrier_trend",
     "control_summary",
     "crossover",
     "crossover_summary",
@@ -82,11 +92,13 @@ __all__ = [
     "instability_profile",
     "low_points",
     "mean_profile",
+    "menu_summary",
     "minimax_saddles",
     "onset_difference",
     "pair_summary",
     "path_summary",
     "plot_barrier_matrix",
+    "plot_barrier_sizes",
     "plot_barrier_strip",
     "plot_crossover",
     "plot_curvature",
@@ -97,10 +109,13 @@ __all__ = [
     "plot_ensembles",
     "plot_free_energy",
     "plot_instability",
+    "plot_menu",
     "plot_parallel",
     "plot_plane",
     "plot_profiles",
+    "plot_reducibility_sizes",
     "plot_relaxation_times",
+    "plot_revenue",
     "plot_running",
     "plot_spectrum",
     "plot_traces",
@@ -109,14 +124,17 @@ __all__ = [
     "plot_trials",
     "predicted_drift",
     "predicted_summary",
+    "promise_summary",
     "published_ensembles",
     "published_table",
     "recombine",
+    "reducibility_trend",
     "relaxation_controls",
     "relaxation_fit",
     "relaxation_pairs",
     "relaxation_runs",
     "relaxation_summary",
+    "revenue_barriers",
     "saddle_tree",
     "setting_correlations",
     "share_summary",

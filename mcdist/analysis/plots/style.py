@@ -28,7 +28,10 @@ __all__ = [
 ]
 
 # The Okabe-Ito colours, told apart under every common colour vision; yellow is left out (too faint on white).
-KIND_COLOURS = {"linear": "#D55E00", "bezier": "#0072B2", "chain": "#009E73", "autoneb": "#CC79A7"}
+KIND_COLOURS = {
+    **{"linear": "#D55E00", "bezier": "#0072B2", "chain": "#009E73", "autoneb": "#CC79A7"},
+    **{"logits": "#56B4E9", "three_pieces": "#E69F00", "five_pieces": "#555555", "large_menu": "#000000"},
+}
 _MORE_COLOURS = ("#56B4E9", "#E69F00", "#555555")
 _DASHES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D")
@@ -82,6 +85,8 @@ def group_label(by: Sequence[str], key: Sequence[Any]) -> str:
             parts.append(f"aligned by {value}")
         elif str(value) == "True":
             parts.append(column.replace("_", " "))
+        elif column == "kind":
+            parts.append(str(value).replace("_", " "))
         elif isinstance(value, str):
             parts.append(value if column in ("kind", "path", "problem", "ends", "optimizer") else f"{column} {value}")
         else:

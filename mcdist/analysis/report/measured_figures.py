@@ -10,6 +10,7 @@ from mcdist.analysis.pairs import without_tours
 from mcdist.analysis.plots import plot_curvature, plot_density, plot_plane, plot_spectrum
 from mcdist.analysis.plots.matrix import endpoint_labels
 from mcdist.analysis.plots.style import INK
+from mcdist.analysis.report.auction_chapters import of_auctions
 from mcdist.analysis.report.measures import in_order, name_measures
 from mcdist.analysis.report.pictures import Picture, legend, panels, picture
 from mcdist.analysis.report.studies import Study
@@ -74,17 +75,20 @@ def densities(study: Study) -> Picture | None:
 
 def planes(study: Study) -> Picture | None:
     """Loss and error on a handful of planes, one row of panels each; None where none was measured."""
-    chosen = _planes(study)
-    metrics = [m for m in ("train_loss", "test_error") if study.planes[m].notna().any()]
+    chosen, rows = _planes(study), study.planes
+    names: tuple[str, ...] = ("train_loss", "test_error")
+    if len(study.endpoints) and of_auctions(study.endpoints).all():
+        rows, names = rows.assign(surrogate_revenue=-rows["train_loss"].astype(float)), ("surrogate_revenue",)
+    metrics = [m for m in names if rows[m].notna().any()]
     if chosen.empty or not metrics:
         return None
     figure, axes = panels(len(chosen) * len(metrics), columns=len(metrics), height=2.9)
     places = [(plane, metric) for _, plane in chosen.iterrows() for metric in metrics]
     for ax, (plane, metric) in zip(axes, places, strict=True):
-        plot_plane(study.planes, study.plane_marks, str(plane["plane_id"]), metric, ax)
+        plot_plane(rows, study.plane_marks, str(plane["plane_id"]), metric, ax)
         ax.set_title(str(plane["title"]), fontsize=10, color=INK)
-    names = "; ".join(chosen["title"])
-    return picture(figure, f"Contours on planes through three points: {names}. {study.label}.")
+    titles = "; ".join(chosen["title"])
+    return picture(figure, f"Contours on planes through three points: {titles}. {study.label}.")
 
 
 def _planes(study: Study) -> pd.DataFrame:

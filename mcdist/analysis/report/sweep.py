@@ -16,8 +16,9 @@ MEASURED = (
     *("alignments", "path_cycles", "curvature", "spectra", "spectral_densities", "planes", "plane_marks"),
     *("drifts", "relaxations", "relaxation_traces"),
 )
+AUCTIONS = ("menus", "menu_options")
 ENSEMBLED = ("trajectories", "ensembles", "ensemble_members", "trials", "trial_cycles")
-_TABLES = ("tasks", "endpoints", "paths", "path_points", "barriers", *MEASURED, *ENSEMBLED)
+_TABLES = ("tasks", "endpoints", "paths", "path_points", "barriers", *MEASURED, *ENSEMBLED, *AUCTIONS)
 _FINAL = "-final"  # ends the name of the sweep that compares what a study chose
 
 
@@ -51,6 +52,8 @@ class SweepTables:
     ensembles: pd.DataFrame = field(default_factory=pd.DataFrame)
     ensemble_members: pd.DataFrame = field(default_factory=pd.DataFrame)
     trial_cycles: pd.DataFrame = field(default_factory=pd.DataFrame)
+    menus: pd.DataFrame = field(default_factory=pd.DataFrame)
+    menu_options: pd.DataFrame = field(default_factory=pd.DataFrame)
     asked: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def final(self, study: str) -> pd.DataFrame:

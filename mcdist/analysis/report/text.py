@@ -18,13 +18,13 @@ def number(value: float, digits: int = 3) -> str:
     return _fixed([value], digits)[0]
 
 
-def interval(estimate: float, low: float, high: float) -> str:
+def interval(estimate: float, low: float, high: float, digits: int = 3) -> str:
     """An estimate with its interval, all three to the same place: `0.420 [0.310, 0.550]`; the estimate
     alone without one.
     """
     if not (math.isfinite(low) and math.isfinite(high)):
-        return number(estimate)
-    middle, below, above = _fixed([estimate, low, high], 3)
+        return number(estimate, digits)
+    middle, below, above = _fixed([estimate, low, high], digits)
     return f"{middle} [{below}, {above}]"
 
 
@@ -47,9 +47,9 @@ def share(estimate: float, low: float, high: float) -> str:
     return f"{whole} [{100 * low:.0f}, {100 * high:.0f}]" if math.isfinite(low) and math.isfinite(high) else whole
 
 
-def spread(low: float, high: float) -> str:
+def spread(low: float, high: float, digits: int = 3) -> str:
     """A range: `0.31 to 0.55`; one number where both are the same, a dash for NaN."""
-    below, above = _fixed([low, high], 3)
+    below, above = _fixed([low, high], digits)
     return below if below == above else f"{below} to {above}"
 
 

@@ -17,6 +17,9 @@ from mcdist.analysis.pairs import without_tours
 from mcdist.analysis.plots.style import axis_label, metric_name
 from mcdist.analysis.report import figures, measured_figures, noise_figures, rows
 from mcdist.analysis.report.alignment import alignment_effect_rows, alignment_rows
+from mcdist.analysis.report.auction_chapters import auction_chapters, of_auctions, without_auctions
+from mcdist.analysis.report.auction_sections import auction_sections
+from mcdist.analysis.report.auctions import auction_rows, published_auction_rows
 from mcdist.analysis.report.curvature import curvature_rows, endpoint_curvature_rows, layer_rows, ratios_of
 from mcdist.analysis.report.ensemble_sections import ensemble_sections
 from mcdist.analysis.report.ensembles import published_ensemble_rows, units_of, without_members_alone
@@ -71,6 +74,9 @@ def render(tables: SweepTables, *, alone: bool = False) -> str:
     related = families(tables.endpoints)
     units = units_of(tables) if len(tables.ensembles) else {}
     failures = rows.failure_rows(tables)
+    networks = without_auctions(tables)
+    found = studies(without_members_alone(tables))
+    chapters = auction_chapters(tables, [study for study in found if _auction(study)])
     return template.render(
         css=Markup(folder.joinpath("report.css").read_text(encoding="utf-8")),
         title=" + ".join(tables.sweeps) or "all tasks",
@@ -78,27 +84,39 @@ def render(tables: SweepTables, *, alone: bool = False) -> str:
         specs=tables.specs,
         facts=rows.overview(tables),
         tasks=rows.task_rows(tables),
-        endpoints=rows.endpoint_rows(tables),
+        endpoints=rows.endpoint_rows(networks),
         endpoint_metrics=[metric_name(metric) for metric in rows.ENDPOINT_METRICS],
-        studies=[
-            _study(study, number, related) for number, study in enumerate(studies(without_members_alone(tables)), 1)
-        ],
+        auction_endpoints=auction_rows(chapters),
+        studies=list(filter(None, (_study(study, number, related) for number, study in enumerate(found, 1)))),
+        auctions=auction_sections(chapters, related),
+        published_auctions=published_auction_rows(chapters),
         split=split_section(tables),
         ensembles=ensemble_sections(tables, units),
         published_ensembles=published_ensemble_rows(tables, units),
         tuned=tuned_sections(tables, units),
         study_alone=alone and len(tables.sweeps) > 1,
         trials=trials_section(tables.trials),
-        published=_published(tables, related),
+        published=_published(networks, related),
         failures=failures[:_MOST_FAILURES],
         more_failures=max(len(failures) - _MOST_FAILURES, 0),
         min_units=MIN_UNITS,
     )
 
 
-def _study(study: Study, number: int, related: Mapping[str, str]) -> dict[str, Any]:
-    """What the template shows of one study."""
+def _auction(study: Study) -> bool:
+    """Whether it is a study of auctions: these have chapters of their own, menus of all sizes together."""
+    return len(study.endpoints) > 0 and bool(of_auctions(study.endpoints).all())
+
+
+def _study(study: Study, number: int, related: Mapping[str, str]) -> dict[str, Any] | None:
+    """What the template shows of one study; of an auction, only curvature, planes and noise, None without any."""
     metrics = _metrics(study)
+    about = {"anchor": f"study-{number}", "label": study.label, "auction": _auction(study)}
+    if about["auction"]:
+        held = any(
+            len(part) for part in (study.curvature, study.spectra, study.planes, study.drifts, study.relaxations)
+        )
+        return {**about, **_measured(study, [], "", related), "noise": _noise(study, related)} if held else None
     pairs, tours = without_tours(study.paths)
     main = "train_loss" if "train_loss" in metrics else metrics[0] if metrics else ""
     others = [
@@ -107,8 +125,7 @@ def _study(study: Study, number: int, related: Mapping[str, str]) -> dict[str, A
         if metrics
     ]
     return {
-        "anchor": f"study-{number}",
-        "label": study.label,
+        **about,
         "pairs": len(pairs[["endpoint_a", "endpoint_b"]].drop_duplicates()),
         "paths": len(study.paths),
         "tours": tours,

@@ -128,7 +128,7 @@ def test_a_group_in_words(key, label):
 def test_axis_labels_carry_the_unit_of_the_tables():
     assert axis_label("train_loss") == "train loss (nats per example)"
     assert axis_label("test_error", "max") == "test error: saddle (fraction)"
-    assert axis_label("revenue") == "revenue"
+    assert axis_label("welfare") == "welfare"
 
 
 def test_nothing_global_is_changed(tables, ax):
