@@ -21,8 +21,8 @@ __all__ = ["explain", "shown"]
 
 _MOST = 20  # lines
 
-_BECAUSE = {"too_short", "literal_error"}
-"""What is said of a list because of an error inside: that nothing is left of it, or that it is no name either."""
+_BECAUSE = {"too_short", "literal_error", "float_type"}
+"""What is said of a list because of an error inside: that nothing is left of it, or that it is no name, or number."""
 
 
 def explain(

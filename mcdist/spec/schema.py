@@ -77,7 +77,7 @@ def ensemble_study_schema() -> Schema:
     final["budgets"] = _any_of({**final["budgets"], "items": budget, "minItems": 1, "uniqueItems": True}, budget)
     _add_switches(definitions)
     _add_seeds(definitions)
-    for model in _models(EnsembleStudySpec):
+    for model in set(_models(EnsembleStudySpec)):
         if model.short:
             text = definitions[model.__name__]["properties"][model.short]
             definitions[model.__name__] = _any_of(definitions[model.__name__], text)
@@ -147,11 +147,17 @@ def _tidy(node: Schema) -> Schema:
 
 
 def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
-    """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `budgets: 2`, `pairs: all`, `pairs: [[0, 1]]`;
-    and on and off, which are true and false to YAML.
+    """The short forms that are no plain names: `seeds: 8`, `starts: 9`, `budgets: 2`, `pairs: all`, `pairs: [[0, 1]]`,
+    `train: none`, one `valuation` or `start` in place of a list; and on and off, which are true and false to YAML.
     """
     _add_switches(definitions)
     _add_seeds(definitions)
+    endpoints = definitions["EndpointsSpec"]["properties"]
+    endpoints["train"] = _any_of(endpoints["train"], {"const": "none"})
+    for auction in ("RochetNetSpec", "AffineMaximizerSpec"):
+        fields = definitions[auction]["properties"]
+        for listed in ("valuation", "start"):
+            fields[listed] = _any_of(fields[listed], fields[listed]["items"])
     pairs = definitions["PairsSpec"]
     budgets = definitions["EnsembleSpec"]["properties"]
     budget = {"type": "integer", "minimum": 1, "maximum": EnsembleSpec.BUDGETS}

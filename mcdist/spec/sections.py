@@ -13,6 +13,8 @@ __all__ = ["EndpointsSpec", "PairsSpec", "ResourcesSpec"]
 
 Switch = Literal["auto", "on", "off"]
 
+_UNTRAINED = {"epochs": 0, "lr": 1.0}
+
 _MOST_SEEDS = 1_000_000  # a seed given where a number of seeds is meant must not fill the memory
 
 
@@ -31,7 +33,12 @@ class EndpointsSpec(SpecModel):
     @field_validator("train", mode="before")
     @classmethod
     def _untrained(cls, value: Any) -> Any:
-        return {"epochs": 0, "lr": 1.0} if value == "none" else value
+        return _UNTRAINED if value == "none" else value
+
+    @field_validator("train")
+    @classmethod
+    def _without_what_does_nothing(cls, value: TrainSpec) -> TrainSpec:
+        return value if value.epochs else TrainSpec.model_validate(_UNTRAINED)
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -56,6 +63,8 @@ class EndpointsSpec(SpecModel):
 
     @model_validator(mode="after")
     def _possible_branches(self) -> EndpointsSpec:
+        if self.spawn and not self.train.epochs:
+            raise wrong("networks that are not trained (train: none) are not split", "spawn")
         for at, epoch in enumerate(self.spawn):
             if not 0 <= epoch < self.train.epochs:
                 raise wrong(

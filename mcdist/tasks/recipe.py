@@ -45,9 +45,12 @@ def recipe(specs: Sequence[TrainSpec], like: Tensor, *, tensors: bool = False) -
 
 
 def training_columns(spec: TrainSpec | None, own_decay: float = 0.0) -> dict[str, Any]:
-    """The columns that say how something was trained; none for what was not. own_decay: the problem's weight decay."""
+    """The columns that say how something was trained; none for what was not, 0 epochs where it might
+    have been. own_decay: the problem's weight decay."""
     if spec is None:
         return {}
+    if not spec.epochs:
+        return {"epochs": 0}
     said = ("epochs", "optimizer", "lr", "momentum", "weight_decay", "batch_size")
     decay = {"weight_decay": own_decay + spec.weight_decay}
     return {name: getattr(spec, name) for name in said} | decay | {"schedule": spec.schedule.kind}

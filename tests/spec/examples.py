@@ -117,6 +117,44 @@ ensembles:
 """
 """Ensembles by every method, beside networks that are split."""
 
+AUCTIONS = """\
+name: auctions
+problem:
+  - kind: rochetnet
+    setting: {grid: [uniform_2, unit_demand_2_3]}
+    menu_size: {grid: [8, 16, 32]}
+  - {kind: rochetnet, valuation: triangle, allocation: sigmoid, kappa: 300, dtype: float32}
+  - kind: rochetnet
+    valuation: {law: {grid: [uniform, exponential]}, items: 2}
+    unit_demand: {grid: [true, null]}
+    start:
+      allocations: [[0.5, 0.5], [0, 1]]
+      prices: [0.3, 0.6]
+  - kind: rochetnet
+    valuation:
+      - {law: steps, edges: [0, 0.5, 0.75, 1], density: [1.5, 0, 1.5]}
+    start: [{allocations: [[1]], prices: [0.36]}, {allocations: [[1]], prices: [0.84]}]
+  - kind: affine_maximizer
+    bidders: 2
+    valuation: {law: beta, items: 2, a: {grid: [1, [1, 2]]}, b: 2}
+    weights: {grid: [fixed, learned, [1, 2]]}
+    samples: 1000
+  - kind: affine_maximizer
+    valuation:
+      - {law: uniform, low: 2, high: [3, 4]}
+      - {law: atoms, points: [[1, 2], [0, 1]], weights: [1, 3]}
+    start: {allocations: [[[0.7, 0], [0.3, 1]]], boosts: [-0.1]}
+endpoints:
+  - {seeds: 1, train: none}
+  - {seeds: 1, train: {epochs: 20, lr: 0.02, optimizer: adam, batch_size: 1024}}
+paths:
+  - {kind: linear, align: {grid: [none, weights]}}
+  - {kind: {grid: [logits, three_pieces, five_pieces]}}
+  - {kind: three_pieces, keep: {grid: [2, 3]}}
+  - {kind: large_menu, eps: {grid: [0.2, 0.5]}}
+"""
+"""Auctions of every kind, and the paths that are made of their ends."""
+
 SWEEP_KEYS = "endpoints, ensembles, measure, name, pairs, paths, problem, relaxations, resources, store, tours"
 
 
@@ -185,6 +223,38 @@ valleys = st.fixed_dictionaries(
     optional={"stiff": small, "energy": st.floats(-9.0, 9.0), "middle": rates, "dtype": st.just("float32")},
 )
 
+numbers = st.floats(0.1, 9.0)
+laws = st.one_of(
+    st.just("triangle"),
+    st.builds(
+        lambda low, more, n: {"law": "uniform", "low": low, "high": low + more, "items": n}, numbers, numbers, small
+    ),
+    st.builds(lambda high: {"law": "uniform", "high": high}, st.lists(numbers, min_size=1, max_size=3)),
+    st.builds(lambda a, b, n: {"law": "beta", "a": a, "b": b, "items": n}, numbers, numbers, small),
+    st.builds(lambda rate: {"law": "exponential", "rate": rate}, numbers),
+    st.builds(lambda d: {"law": "steps", "edges": [*range(len(d) + 1)], "density": d}, st.lists(numbers, min_size=1)),
+    st.builds(lambda w: {"law": "atoms", "points": [[1, 2]] * len(w), "weights": w}, st.lists(numbers, min_size=1)),
+    st.builds(lambda args: {"law": "package.module:sampler", "items": 3, "args": args}, st.just({"a": [1, 0.5]})),
+)
+_sold = {"menu_size": small, "kappa": numbers, "iterations": small, "samples": st.integers(2, 9), "sample_seed": small}
+auctions = st.one_of(
+    st.fixed_dictionaries(
+        {"kind": st.just("rochetnet"), "setting": st.text(min_size=1, max_size=9)},
+        optional={**_sold, "unit_demand": st.booleans(), "allocation": st.just("sigmoid")},
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.just("rochetnet"), "valuation": laws | laws.map(lambda law: [law])}, optional=_sold
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.just("affine_maximizer"), "valuation": laws, "bidders": st.just(2)},
+        optional={**_sold, "weights": st.sampled_from(["fixed", "learned", [1, 2], [1, 1]])},
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.just("affine_maximizer"), "valuation": laws.map(lambda law: [law, law])},
+        optional={**_sold, "allocation": st.just("softmax")},
+    ),
+)
+
 seeds = st.one_of(st.integers(2, 6), st.lists(st.integers(0, 2**63 - 1), min_size=2, max_size=6, unique=True))
 pairs = st.one_of(
     st.sampled_from(["all", "chain", "none"]),
@@ -213,6 +283,8 @@ paths = st.one_of(
         optional={"align": aligns, "objective": st.sampled_from(["uniform", "arclength"])},
     ),
     st.fixed_dictionaries({"kind": st.just("autoneb")}, optional={"align": aligns, "neb": nebs, "seed": small}),
+    st.fixed_dictionaries({"kind": st.just("three_pieces")}, optional={"align": aligns, "keep": small}),
+    st.fixed_dictionaries({"kind": st.just("large_menu"), "eps": fractions}),
 )
 curvatures = st.fixed_dictionaries(
     {"measures": st.lists(st.sampled_from(["lambda_max", "fisher_trace", "density"]), min_size=1, unique=True)},
@@ -299,7 +371,7 @@ def sweeps() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {
             "name": names,
-            "problem": problems | valleys,
+            "problem": problems | valleys | auctions,
             "endpoints": st.builds(lambda s, t: {"seeds": s, "train": t}, seeds, trainings),
         },
         optional={

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from mcdist.errors import RequestError
 from mcdist.spec import dump_spec, json_schema, load_spec
 from mcdist.spec.yaml_source import parse_yaml
-from spec.examples import ENSEMBLES, FULL, GOOD, SPAWNED, sweeps
+from spec.examples import AUCTIONS, ENSEMBLES, FULL, GOOD, SPAWNED, sweeps
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -33,7 +33,7 @@ def edited(old: str, new: str) -> str:
     return GOOD.replace(old, new)
 
 
-@pytest.mark.parametrize("text", [FULL, SPAWNED, ENSEMBLES])
+@pytest.mark.parametrize("text", [FULL, SPAWNED, ENSEMBLES, AUCTIONS])
 def test_a_sweep_with_everything_is_taken_as_written_and_as_resolved(text: str) -> None:
     assert takes(text)
     assert takes(dump_spec(load_spec(yaml.safe_load(text))))

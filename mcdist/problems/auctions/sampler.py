@@ -1,0 +1,80 @@
+"""Valuations by a function from elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mcdist.errors import RequestError
+from mcdist.science.auctions import Law
+from mcdist.science.streams import Stream
+
+__all__ = ["Sampled"]
+
+
+@dataclass(frozen=True)
+class Sampled(Law):
+    """Valuations by a function from elsewhere: sampler(generator, n, **args) -> [n, items], values 0 or more.
+
+    generator: a numpy Generator, the only source of random numbers. greatest: sup |v|_1 where it is known. Raises
+    RequestError where it cannot be imported, raises, or gives something else.
+    """
+
+    name: str
+    items: int
+    greatest: float | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+    randoms = 1
+
+    def __post_init__(self) -> None:
+        one, other = (self.sample(Stream.of("trial"), 2) for _ in range(2))
+        if not torch.equal(one, other):
+            raise RequestError(
+                f"sampler {self.name!r}: gave other values from the same generator: it must draw from that alone"
+            )
+
+    @property
+    def bound(self) -> float:
+        """See `Law`."""
+        return float("inf") if self.greatest is None else self.greatest
+
+    def values(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """See `Law`: it draws its own numbers."""
+        raise NotImplementedError("a sampler draws its own random numbers")
+
+    def sample(self, stream: Stream, n: int) -> Tensor:
+        """See `Law`; of a larger sample the smaller one is no part."""
+        try:
+            drawn = np.asarray(_import(self.name)(stream.generator(), n, **self.args), dtype=np.float64)
+        except RequestError:
+            raise
+        except Exception as error:  # code that is not ours
+            raise RequestError(f"sampler {self.name!r}: {type(error).__name__}: {error}") from error
+        if drawn.shape != (n, self.items):
+            raise RequestError(f"sampler {self.name!r}: gave {list(drawn.shape)}, not [{n}, {self.items}]")
+        if not (np.isfinite(drawn).all() and (drawn >= 0.0).all()):
+            raise RequestError(f"sampler {self.name!r}: gave values that are no finite numbers of 0 or more")
+        return torch.from_numpy(np.ascontiguousarray(drawn))
+
+
+def _import(name: str) -> Callable[..., Sequence[Sequence[float]]]:
+    module, _, attribute = name.partition(":")
+    try:
+        found = attrgetter(attribute)(importlib.import_module(module))
+    except Exception as error:  # whatever the module's own code raises
+        raise RequestError(
+            f"sampler {name!r}: cannot be imported ({type(error).__name__}: {error}); expected "
+            "package.module:sampler, installed or on PYTHONPATH"
+        ) from error
+    if not callable(found):
+        raise RequestError(f"sampler {name!r}: is {type(found).__name__}, allowed: a callable")
+    return found  # type: ignore[no-any-return]
