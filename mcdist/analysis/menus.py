@@ -41,7 +41,7 @@ def labelled_menus(menus: pd.DataFrame) -> pd.DataFrame:
     only what differs within setting, mechanism and menu size.
     """
     check_columns(menus, [*MENU_SETTING, "endpoint_id", "seed", "revenue", "revenue_exact", "stderr"], "menus")
-    rows = menus.drop_duplicates("endpoint_id")
+    rows = menus.drop_duplicates("endpoint_id").reset_index(drop=True)
     numbers = ("revenue", "revenue_exact", "revenue_optimal", "revenue_baseline", "reducibility", "reducibility_fit")
     value = {name: rows[name].astype(float) for name in numbers}
     known = value["revenue_exact"].where(value["revenue_exact"].notna(), value["revenue"])
