@@ -9,6 +9,7 @@ from mcdist.store.columns import (
     NATS,
     PLACE,
     REAL,
+    REVENUES,
     STR,
     SUBSET,
     Column,
@@ -108,6 +109,7 @@ MEASURED = (
             Column("x", REAL, "Euclidean coordinate along b - a"),
             Column("y", REAL, "Euclidean coordinate along the part of c - a that is orthogonal to b - a"),
             *LOSSES,
+            *REVENUES,
         ),
     ),
     Table(

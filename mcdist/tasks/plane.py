@@ -14,12 +14,13 @@ from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.spec.tasks import PlaneTask, TaskSpec
-from mcdist.tasks.positions import at_once, evaluation_trial, measured
+from mcdist.tasks.positions import at_once, at_position, evaluation_trial, measured
 from mcdist.tasks.stored_path import LoadedPath, load_path
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
 __all__ = ["KIND"]
 
+_ROUNDING = 1e-6  # of the greatest parameter: points on the edge, as float32 has them
 _HALF = torch.tensor([0.5])
 _DRAWN = 61  # positions of the path that are drawn in its plane
 
@@ -36,8 +37,8 @@ class _Spanned:
 
 
 def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
-    """All metrics on a grid over each plane, BatchNorm re-estimated at every grid point. Planes of a pack are measured
-    one after the other: each has hundreds of points.
+    """All metrics on a grid over each plane, BatchNorm re-estimated at every grid point; none where weights are no
+    point of the problem. Planes of a pack are measured one after the other: each has hundreds of points.
     """
     problem = bench.problem(cast(PlaneTask, items[0].spec).problem)
     return [_plane(item, problem, bench) for item in items]
@@ -50,6 +51,7 @@ def _plane(item: Item, problem: Problem, bench: Bench) -> Outcome:
     except ValueError as error:
         return TaskError(f"{error}; the plane is through {', '.join(item.inputs)}")
     metrics = measured(problem, _grid(problem, spanned, bench), bench.accelerate)
+    inside = _inside(problem, spanned)
     ends = [spanned.path.about[f"endpoint_{end}"] for end in "ab"] if spanned.path else list(item.inputs)
     who = {
         "plane_id": item.id,
@@ -59,7 +61,7 @@ def _plane(item: Item, problem: Problem, bench: Bench) -> Outcome:
     }
     places = [(x, y) for y in spanned.y for x in spanned.x]
     rows = [
-        who | {"x": x, "y": y} | {name: values[i] for name, values in metrics.items()}
+        who | {"x": x, "y": y} | (at_position(problem, metrics, i) if inside[i] else {})
         for i, (x, y) in enumerate(places)
     ]
     return Result(rows={"planes": rows, "plane_marks": _marks(item.id, spanned)})
@@ -82,6 +84,18 @@ def _grid(problem: Problem, spanned: _Spanned, bench: Bench) -> Iterator[Points]
     places = torch.tensor([(x, y) for y in spanned.y for x in spanned.x], dtype=torch.float64)
     for some in places.split(at_once(problem)):
         yield problem.settle(spanned.three.at(spanned.plane.at(some)), bench.accelerate)
+
+
+def _inside(problem: Problem, spanned: _Spanned) -> list[bool]:
+    """Whether each grid point is a point of the problem at all: its numbers would mean nothing elsewhere."""
+    places = torch.tensor([(x, y) for y in spanned.y for x in spanned.x], dtype=torch.float64)
+    found: list[bool] = []
+    for some in places.split(at_once(problem)):
+        theta = spanned.plane.at(some)
+        nearest = theta.clone()
+        problem.confine(nearest)
+        found += ((nearest - theta).abs().amax(1) <= _ROUNDING * theta.abs().amax(1)).tolist()
+    return found
 
 
 def _marks(plane_id: str, spanned: _Spanned) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from mcdist.science.tracing import Accelerate
 from mcdist.tasks.stored_path import LoadedPath
 from mcdist.tasks.work import Trial
 
-__all__ = ["at_once", "evaluation_trial", "measured", "positions"]
+__all__ = ["at_once", "at_position", "evaluation_trial", "measured", "positions"]
 
 
 def at_once(problem: Problem) -> int:
@@ -61,6 +61,11 @@ def measured(
         for name, values in problem.evaluate(points, accelerate).items():
             found.setdefault(name, []).extend(values.tolist())
     return found
+
+
+def at_position(problem: Problem, metrics: Mapping[str, Sequence[float]], i: int) -> dict[str, float]:
+    """The metrics of the i-th of some points, as they stand in a row: counts as whole numbers."""
+    return {name: int(values[i]) if name in problem.counts else values[i] for name, values in metrics.items()}
 
 
 def evaluation_trial(problem: Problem, point: Points, many: int, accelerate: Accelerate | None) -> Trial:

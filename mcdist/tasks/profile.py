@@ -14,7 +14,7 @@ from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
 from mcdist.science.tracing import Accelerate
 from mcdist.spec.tasks import ProfileTask, TaskSpec
-from mcdist.tasks.positions import evaluation_trial, measured, positions
+from mcdist.tasks.positions import at_position, evaluation_trial, measured, positions
 from mcdist.tasks.stored_path import LoadedPath, load_path
 from mcdist.tasks.work import Bench, Item, Kind, Outcome, Result, Trial
 
@@ -68,9 +68,7 @@ def _result(spec: ProfileTask, problem: Problem, path: LoadedPath, t: Tensor, me
     piece = path.family.piece(t, len(path.controls))
     pieces = [{} if piece is None else {"piece": int(piece[i])} for i in range(len(t))]
     points: list[dict[str, Any]] = [
-        {"path_id": about["path_id"], "t": float(t[i]), "s": float(s[i])}
-        | pieces[i]
-        | {name: int(values[i]) if name in problem.counts else values[i] for name, values in metrics.items()}
+        {"path_id": about["path_id"], "t": float(t[i]), "s": float(s[i])} | pieces[i] | at_position(problem, metrics, i)
         for i in range(len(t))
     ]
     label = spec.problem.columns()["problem"]

@@ -43,6 +43,12 @@ def maximizers(
     return Maximizers(x, b, weights)
 
 
+def few_open(options: Menus | Maximizers, seed: int, bound: float) -> Menus | Maximizers:
+    """All options but three closed: 0-reducible, as long as there are at least 15."""
+    chosen = torch.randperm(options.size, generator=torch.Generator().manual_seed(seed))[:3] + 1
+    return options.closed(torch.cat([torch.zeros(1, dtype=torch.long), chosen]), bound)
+
+
 def buyer(x: Tensor, p: Tensor, v: Tensor) -> tuple[int, float, float]:
     """Option, price, utility of one buyer v [n] at one menu [M, n], [M], with no tolerance: exact on a grid."""
     options = [(0.0, 0.0)] + [(float(v @ x[k] - p[k]), float(p[k])) for k in range(len(p))]

@@ -29,7 +29,7 @@ from mcdist.science.auctions import (
 )
 from mcdist.science.auctions.pieces import pairing
 
-from .examples import maximizers, menus, seeds, uniform
+from .examples import few_open, maximizers, menus, seeds, uniform
 
 CLOSE = 1e-12  # float64 on numbers near 1
 INTERVALS = 6  # of a piece
@@ -51,12 +51,6 @@ def cheap(seed: int, M: int = 24, n: int = 2) -> Menus:
     """One menu with most options in use: nearly tangent planes of n |v|^2 / 2, at v = x / n."""
     x = uniform(seed, 1, M, n)
     return Menus(x, x.square().sum(-1) / (2 * n) * (0.95 + 0.05 * uniform(seed + 1, 1, M)))
-
-
-def few_open(options: Menus | Maximizers, seed: int, bound: float) -> Menus | Maximizers:
-    """All options but three closed: 0-reducible, as long as there are at least 15."""
-    chosen = torch.randperm(options.size, generator=torch.Generator().manual_seed(seed))[:3] + 1
-    return options.closed(torch.cat([torch.zeros(1, dtype=torch.long), chosen]), bound)
 
 
 def kept(options: Options, v: Tensor) -> Kept:
