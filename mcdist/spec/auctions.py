@@ -91,8 +91,10 @@ class RochetNetSpec(AuctionSpec):
     kind: Literal["rochetnet"] = Field(description="rochetnet")
     valuation: tuple[ValuationSpec, ...] = Field((), description="of the buyer")
     unit_demand: Flag | None = Field(None, description="nobody wants more than one item; null: as the setting says")
-    allocation: Literal["projection", "sigmoid"] = Field(
-        "projection", description="what end points are trained by: allocations kept feasible, or their logits"
+    allocation: Literal["projection", "sigmoid"] | None = Field(
+        None,
+        description="what end points are trained by: allocations kept feasible, or their logits; null: sigmoid where "
+        "demand is for a unit, projection elsewhere",
     )
     start: tuple[MenuSpec, ...] = Field((), description="menus that training starts from, that of seed i the i-th")
 
@@ -132,7 +134,7 @@ class AffineMaximizerSpec(AuctionSpec):
         "fixed", description="of the bidders: all 1, learned from 1 on, or these"
     )
     allocation: Literal["projection", "softmax"] = Field(
-        "projection", description="what end points are trained by: allocations kept feasible, or their logits"
+        "softmax", description="what end points are trained by: allocations kept feasible, or their logits"
     )
     start: tuple[MaximizerSpec, ...] = Field((), description="mechanisms that training starts from, by seed")
 

@@ -20,7 +20,7 @@ def check_auction(problem: Auction, said: RochetNetSpec | AffineMaximizerSpec, s
     _check_start(said, sweep)
     if problem.logits and any(group.spawn for group in sweep.endpoints):
         raise RequestError(
-            f"allocation: {said.allocation} trains end points by logits, and branches (endpoints.spawn) go on from "
+            f"allocation: {problem.allocation} trains end points by logits, and branches (endpoints.spawn) go on from "
             "allocations, which would be another training; say allocation: projection"
         )
     for i, path in enumerate(sweep.paths):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, cast
 
+from mcdist.science.motion import FreePoints
 from mcdist.science.points import Points
 from mcdist.science.problem import Problem
 from mcdist.science.streams import Stream
@@ -26,7 +27,8 @@ def _run(items: Sequence[Item], bench: Bench) -> list[Outcome]:
     """
     specs = [cast(EndpointTask, item.spec) for item in items]
     problem, points, how, streams = begin(specs, bench)
-    motion = problem.motion(points.theta)
+    # what is not trained stays as it is, to the bit
+    motion = problem.motion(points.theta) if how.epochs else FreePoints(points.theta)
     trained = train(problem, motion, points.buffers, how, streams, bench.accelerate)
     points = Points(motion.place(motion.where(0)[0]), points.buffers)
     rows = [

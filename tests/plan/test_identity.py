@@ -69,7 +69,7 @@ AUCTION: dict[str, Any] = {
     "fit_samples": 16_384,
     "sample_seed": 0,
     "dtype": "float64",
-    "allocation": "projection",
+    "allocation": None,
     "start": (),
 }
 
@@ -120,7 +120,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "MenuSpec": {},
     "MaximizerSpec": {},
     "RochetNetSpec": AUCTION | {"unit_demand": None},
-    "AffineMaximizerSpec": AUCTION | {"bidders": None, "weights": "fixed"},
+    "AffineMaximizerSpec": AUCTION | {"bidders": None, "weights": "fixed", "allocation": "softmax"},
     "ScheduleSpec": {"kind": "constant", "milestones": None, "gamma": None, "floor": None},
     "TrainSpec": {
         "batch_size": 128,

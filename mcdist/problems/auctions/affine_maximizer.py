@@ -10,7 +10,6 @@ from torch import Tensor
 from mcdist.problems.auctions.auction import Auction, Sampling
 from mcdist.science.auctions import Law, Maximizers, Options, Setting, profiles
 from mcdist.science.auctions.feasible import confine_to_simplex
-from mcdist.science.auctions.logits import allocations
 from mcdist.science.layout import Layout
 from mcdist.science.streams import Stream
 
@@ -22,8 +21,8 @@ _WEIGHTS = (0.01, 100.0)
 
 class AffineMaximizer(Auction):
     """M options for m bidders and n items: allocations [M, m, n] >= 0, no more of an item than there is, boosts [M];
-    weights of the bidders [m] > 0, fixed or (weights None) learned from 1 on. Initially allocations are uniform on what
-    is feasible, or of normal logits, boosts uniform on [-1/2, 0].
+    weights of the bidders [m] > 0, fixed or learned from these (weights None: from 1) on. Initial options: see
+    `tangents`, of valuations times weights; boosts are minus what is paid.
     """
 
     def __init__(
@@ -76,13 +75,9 @@ class AffineMaximizer(Auction):
 
     def random(self, stream: Stream) -> Maximizers:
         """See `Auction`."""
-        (M, m, n), draw = self.layout.shapes[0], stream.generator()
-        if self.logits:
-            x = allocations(torch.from_numpy(draw.standard_normal((M, m, n))), self.axis)
-        else:
-            x = torch.from_numpy(draw.dirichlet([1.0] * (m + 1), (M, n))[..., :-1].copy()).mT
-        b = torch.from_numpy(draw.uniform(-0.5, 0.0, (1, M)))
-        return Maximizers(x[None], b, self._weights.cpu())
+        weights = self._weights.cpu()
+        x, paid = self.tangents(stream, weights[0, :, None])
+        return Maximizers(x[None], -paid[None], weights)
 
     def confine(self, theta: Tensor) -> None:
         """See `Problem`."""

@@ -17,6 +17,7 @@ from mcdist.problems.auctions.connecting import connected
 from mcdist.problems.auctions.described import described
 from mcdist.science.alignment import Group, Place, Structure
 from mcdist.science.auctions import Law, Options, Setting, exact_revenue, matter
+from mcdist.science.auctions.initial import tangents
 from mcdist.science.auctions.logits import LogitPoints
 from mcdist.science.auctions.options import ELEMENTS
 from mcdist.science.auctions.rochet import Menus
@@ -29,6 +30,8 @@ from mcdist.science.streams import Stream
 from mcdist.science.tracing import Accelerate
 
 __all__ = ["Auction", "Sampling"]
+
+_PRICES = 1023  # that initial options are means over
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,13 @@ class Auction(Problem):
 
     @abstractmethod
     def random(self, stream: Stream) -> Options:
-        """One random mechanism, drawn from a stream."""
+        """One random mechanism to begin with, drawn from a stream."""
+
+    def tangents(self, stream: Stream, weights: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
+        """Random options of which each is the best for somebody (see `tangents`), of valuations times weights."""
+        buyers = self.drawn(stream.child("buyers"), self.size)
+        prices = self.drawn(stream.child("prices"), _PRICES)
+        return tangents(buyers * weights, prices * weights, self.axis)
 
     @property
     def size(self) -> int:

@@ -10,7 +10,6 @@ from torch import Tensor
 from mcdist.problems.auctions.auction import Auction, Sampling
 from mcdist.science.auctions import Law, Menus, Options, Setting
 from mcdist.science.auctions.feasible import confine_to_simplex, confine_to_unit
-from mcdist.science.auctions.logits import allocations
 from mcdist.science.layout import Layout
 from mcdist.science.streams import Stream
 
@@ -19,7 +18,7 @@ __all__ = ["RochetNet"]
 
 class RochetNet(Auction):
     """M options for n items: allocations [M, n] in [0, 1] (each option at most one item, where demand is for a unit)
-    and prices [M] >= 0. Initially prices are 0, allocations uniform on what is feasible, or of normal logits.
+    and prices [M] >= 0. Initial options: see `tangents`.
     """
 
     def __init__(
@@ -66,14 +65,8 @@ class RochetNet(Auction):
 
     def random(self, stream: Stream) -> Menus:
         """See `Auction`."""
-        shape, draw = self.layout.shapes[0], stream.generator()
-        if self.logits:
-            x = allocations(torch.from_numpy(draw.standard_normal(shape)), self.axis)
-        elif self.unit_demand:
-            x = torch.from_numpy(draw.dirichlet([1.0] * (shape[1] + 1), shape[0])[:, :-1].copy())
-        else:
-            x = torch.from_numpy(draw.random(shape))
-        return Menus(x[None], torch.zeros(1, shape[0], dtype=torch.float64))
+        x, paid = self.tangents(stream)
+        return Menus(x[None], paid[None])
 
     def confine(self, theta: Tensor) -> None:
         """See `Problem`."""

@@ -29,7 +29,7 @@ class Sampled(Law):
     """
 
     name: str
-    items: int
+    items: int = 1  # type: ignore[assignment]
     greatest: float | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
 

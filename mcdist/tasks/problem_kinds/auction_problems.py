@@ -26,13 +26,16 @@ def build_auction(problem: RochetNetSpec | AffineMaximizerSpec, device: torch.de
 
 
 def resolved(problem: RochetNetSpec | AffineMaximizerSpec) -> RochetNetSpec | AffineMaximizerSpec:
-    """The specification without what its setting says as well: said or not, it is one auction, of one identity."""
+    """The specification without what is so anyway: said or not, it is one auction, of one identity."""
+    if isinstance(problem, RochetNetSpec):
+        usual = "sigmoid" if _unit_demand(problem) else "projection"
+        said: dict[str, Any] = {"allocation": None} if problem.allocation == usual else {}
+        if problem.setting is not None and problem.unit_demand == _setting(problem.setting).unit_demand:
+            said["unit_demand"] = None
+        return problem.model_copy(update=said)
     if problem.setting is None:
         return problem
     setting = _setting(problem.setting)
-    if isinstance(problem, RochetNetSpec):
-        same = problem.unit_demand == setting.unit_demand
-        return problem.model_copy(update={"unit_demand": None}) if same else problem
     update: dict[str, Any] = {"bidders": None} if problem.bidders == setting.bidders else {}
     if isinstance(problem.weights, tuple) and set(problem.weights) == {1.0}:
         update["weights"] = "fixed"
@@ -43,7 +46,7 @@ def _rochetnet(problem: RochetNetSpec, device: torch.device) -> RochetNet:
     setting, (law, *_) = _laws(problem.setting, problem.valuation)
     if setting is not None and setting.bidders != 1:
         raise RequestError(f"setting: {problem.setting} has {setting.bidders} bidders; that is for affine_maximizer")
-    unit = problem.unit_demand if problem.unit_demand is not None else bool(setting and setting.unit_demand)
+    unit = _unit_demand(problem)
     if setting is not None and unit != setting.unit_demand:
         setting = None  # what is known of it is of other buyers
     given = []
@@ -54,7 +57,7 @@ def _rochetnet(problem: RochetNetSpec, device: torch.device) -> RochetNet:
         law,
         problem.menu_size,
         unit_demand=unit,
-        logits=problem.allocation != "projection",
+        logits=unit if problem.allocation is None else problem.allocation == "sigmoid",
         start=given,
         setting=setting,
         **_common(problem, device),
@@ -89,6 +92,12 @@ def _affine(problem: AffineMaximizerSpec, device: torch.device) -> AffineMaximiz
     )
 
 
+def _unit_demand(problem: RochetNetSpec) -> bool:
+    if problem.unit_demand is not None:
+        return problem.unit_demand
+    return problem.setting is not None and _setting(problem.setting).unit_demand
+
+
 def _common(problem: AuctionSpec, device: torch.device) -> dict[str, Any]:
     return {
         "kappa": problem.kappa,
@@ -112,7 +121,7 @@ def _laws(name: str | None, valuations: Sequence[ValuationSpec]) -> tuple[Settin
 
 def _setting(name: str) -> Setting:
     if name not in SETTINGS:
-        raise RequestError(unknown_name("setting", name, SETTINGS))
+        raise RequestError(f"setting: {unknown_name('setting', name, SETTINGS)}")
     return SETTINGS[name]
 
 
