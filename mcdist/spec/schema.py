@@ -171,7 +171,7 @@ def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
 
 def _add_switches(definitions: dict[str, Schema]) -> None:
     resources = definitions["ResourcesSpec"]["properties"]
-    for switch in ("compile", "cuda_graphs", "channels_last"):
+    for switch in ("compile", "cuda_graphs", "channels_last", "autoscaling"):
         resources[switch] = _any_of(resources[switch], {"type": "boolean"})
 
 

@@ -155,8 +155,11 @@ class ResourcesSpec(SpecModel):
         "auto", description="memory format of images where networks run one by one; auto: measured"
     )
     retries: Int = Field(3, ge=0, description="times a pack whose worker was lost is started again")
+    autoscaling: Switch = Field(
+        "auto", description="whether nodes may be started that have what no node has; auto: as `ray up` says on its head"
+    )
 
-    @field_validator("compile", "cuda_graphs", "channels_last", mode="before")
+    @field_validator("compile", "cuda_graphs", "channels_last", "autoscaling", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else value  # YAML's on and off
