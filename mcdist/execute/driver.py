@@ -105,6 +105,8 @@ def drive(scheduler: Scheduler, executor: Executor, store: Store, progress: Prog
                 _lost(event, scheduler, store, progress)
             else:
                 _ended(event, scheduler, progress)
+        for note in executor.notes():
+            progress.say(note)
         progress.tick()
     _note_blocked(scheduler, store, progress)
 
@@ -136,7 +138,7 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
     if event.memory and event.begun and len(job.ids) > 1:
         scheduler.halve(job.pack_id)
         return
-    if not scheduler.lost(job.pack_id, event.begun):
+    if not scheduler.lost(job.pack_id, event.blamed, event.harmless):
         return
     kind, what = ("memory", "was killed for want of memory") if event.memory else ("lost", "was lost")
     error = f"its worker {what} {job.attempt} times; the last time: {event.why}"

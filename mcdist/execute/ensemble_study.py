@@ -176,7 +176,8 @@ class _Run:
 
         from mcdist.execute.ensemble_trainable import Given
         from mcdist.execute.ensemble_tune import tune_ensembles
-        from mcdist.execute.ray_cluster import check_feasible, connect, gpus_per_worker
+        from mcdist.execute.placement import check_feasible, gpus_per_worker
+        from mcdist.execute.ray_cluster import connect
         from mcdist.execute.ray_pool import RayExecutor
 
         study, resources = self._study, self._study.resources

@@ -26,7 +26,8 @@ from mcdist.execute.ensemble_schedulers import METRIC, MODE, Halving, domain_of,
 from mcdist.execute.ensemble_search import setting_of, trial_name
 from mcdist.execute.ensemble_trainable import EnsembleTrial, Given, ended_of, task_of
 from mcdist.execute.ensemble_trials import Ended, planned_members, write_failure, write_trial
-from mcdist.execute.ray_cluster import environment, room
+from mcdist.execute.placement import room
+from mcdist.execute.ray_cluster import environment
 from mcdist.execute.study_search import setting_key
 from mcdist.execute.study_tune import QUIET, silence
 from mcdist.execute.tune_watch import Watch, why_lost

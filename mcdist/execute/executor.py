@@ -32,13 +32,22 @@ class Lost:
 
     begun: whether the worker was at this job when it went. One that still waited for its turn, or that was sent to a
     worker already gone, has had no part in that; nor has one that was taken back for a worker with nothing to do.
-    memory: the worker was killed because memory was not enough.
+    memory: the worker was killed because memory was not enough. node: its whole node went, or nobody knows that it did
+    not: nothing says that the job has to do with it. harmless: it was taken back, or its node was, by whoever lends it
+    (preempted): the job has nothing to do with it, however often that happens.
     """
 
     job: Job
     why: str
     begun: bool = True
     memory: bool = False
+    node: bool = False
+    harmless: bool = False
+
+    @property
+    def blamed(self) -> bool:
+        """Whether the loss counts against the job."""
+        return self.begun and not self.node and not self.harmless
 
 
 class Executor(ABC):
@@ -73,6 +82,10 @@ class Executor(ABC):
 
         Raises ExecutorError where no work can be done any more.
         """
+
+    def notes(self) -> list[str]:
+        """What the user should know of the workers, since the last call: how many there are, where that changed."""
+        return []
 
     @abstractmethod
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Ray itself: connecting to it, and what room its nodes have."""
+"""Ray itself: connecting to it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from mcdist.errors import RequestError
 from mcdist.execute.executor import ExecutorError
 from mcdist.execute.memory import ONE_ARENA
 from mcdist.execute.ray_probe import check_address, token_help
-from mcdist.spec.sections import ResourcesSpec
 
-__all__ = ["check_feasible", "connect", "environment", "gpus_per_worker", "room"]
+__all__ = ["connect", "environment"]
 
 
 def connect(address: str | None) -> bool:
@@ -52,32 +51,3 @@ def environment(more: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             del os.environ[name]
-
-
-def gpus_per_worker(resources: ResourcesSpec) -> float:
-    """GPUs of each worker: as asked for, or one where there are any."""
-    if resources.gpus != "auto":
-        return resources.gpus
-    return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
-
-
-def check_feasible(cpus: float, gpus: float) -> None:
-    """Raise RequestError where no node could ever hold one worker: Ray itself would wait without end."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(n.get("CPU", 0) >= cpus and n.get("GPU", 0) >= gpus for n in nodes):
-        return
-    there = "; ".join(f"{n.get('CPU', 0):g} CPU, {n.get('GPU', 0):g} GPU" for n in nodes)
-    raise RequestError(
-        f"resources: a worker asks for {cpus:g} CPU and {gpus:g} GPU, and no node has that; there are: {there}"
-    )
-
-
-def room(resources: ResourcesSpec, gpus: float) -> int:
-    """The number of workers: as asked for, or as many as fit on the nodes there are."""
-    if resources.workers != "auto":
-        return resources.workers
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fits = [n.get("CPU", 0) // resources.cpus for n in nodes]
-    if gpus:
-        fits = [min(by_cpu, n.get("GPU", 0) // gpus) for by_cpu, n in zip(fits, nodes, strict=True)]
-    return int(sum(fits))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,8 @@ from mcdist.execute.executor import Ended, Executor, ExecutorError, Lost
 from mcdist.execute.job import Job, Report
 from mcdist.execute.memory import ONE_ARENA, keep_freed_memory
 from mcdist.execute.pipeline import Pipeline
-from mcdist.execute.ray_cluster import check_feasible, connect, gpus_per_worker, room
+from mcdist.execute.placement import Placement, alive
+from mcdist.execute.ray_cluster import connect
 from mcdist.execute.roster import Roster
 from mcdist.execute.trials import Tuning
 from mcdist.execute.tuning import by_rule
@@ -34,7 +36,9 @@ from mcdist.spec.sections import ResourcesSpec
 __all__ = ["RayExecutor"]
 
 _GONE = (RayActorError, ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError)
-_STILLBORN = 3  # failed starts in a row, for each worker wanted, after which the run is given up
+_STILLBORN = 3  # failed starts in a row, for each worker wanted, after which the run is given up if there is no worker
+_RESPITE_S = 30.0  # seconds without new starts after so many if there are workers
+_LOOK_S = 2.0  # seconds between looks at which nodes there are
 _HELD = 2  # jobs that an actor has at a time
 _CALLS = 2 * _HELD + 2  # calls that an actor answers at a time: `do` and `reached` for each job, `live`, one more
 
@@ -47,8 +51,9 @@ class _Actor:
         device = "cuda" if on_gpu else "cpu"
         self._pipeline = Pipeline(lambda: Worker(store, device, threads, lambda key: ray.get(datasets[key])))
 
-    def ready(self) -> bool:
-        return True
+    def ready(self) -> str:
+        """The id of its node."""
+        return str(ray.get_runtime_context().get_node_id())
 
     def live(self) -> None:
         """Never returns: the reference to this call resolves when the actor dies."""
@@ -83,10 +88,13 @@ class _Held:
 
 @dataclass(eq=False)
 class _Member:
-    """An actor that is ready. death: the reference that resolves when it dies; given: how many jobs it was sent."""
+    """An actor that is ready. death: the reference that resolves when it dies; node: the id of the node that it is on;
+    given: how many jobs it was sent.
+    """
 
     actor: Any
     death: Any
+    node: str
     held: list[_Held] = field(default_factory=list)
     given: int = 0
 
@@ -104,8 +112,7 @@ class RayExecutor(Executor):
         self._of: dict[Any, _Member] = {}  # reference of a report or a death -> whose
         self._owns_ray = connect(address)
         try:
-            self._gpus = gpus_per_worker(resources)
-            check_feasible(resources.cpus, self._gpus)
+            self._placement = Placement(resources, self._owns_ray)
         except RequestError:
             self.close()
             raise
@@ -114,21 +121,30 @@ class RayExecutor(Executor):
         """See `Executor`."""
         self._store = store
         self._data = {key: ray.put(data) for key, data in self._datasets.items()}
-        self._size = max(1, min(most, room(self._resources, self._gpus)))
-        self._stillborn = 0
-        for _ in range(self._size):
-            self._start_one()
+        self._most, self._stillborn, self._starts_from = most, 0, 0.0
+        self._staff()
         return self._size
+
+    def _staff(self) -> None:
+        """Have as many actors as there should be on the nodes that there are by now."""
+        self._looked = time.monotonic()
+        self._size = self._placement.workers(self._most)
+        missing = self._size - len(self._members) - len(self._starting)
+        for _ in range(missing if self._looked >= self._starts_from else 0):
+            self._start_one()
+        for _ in range(min(len(self._starting), len(self._members) + len(self._starting) - self._size)):
+            _, actor = self._starting.popitem()  # the last one: its node has left before it could start
+            ray.kill(actor)
 
     def _start_one(self) -> None:
         options = _REMOTE.options(
-            num_cpus=self._resources.cpus,
-            num_gpus=self._gpus,
+            num_cpus=self._placement.cpus,
+            num_gpus=self._placement.gpus,
             max_restarts=0,
             max_concurrency=_CALLS,
             runtime_env={} if self._owns_ray else {"env_vars": ONE_ARENA},
         )
-        actor = options.remote(self._store, self._resources.threads, self._gpus > 0, self._data)
+        actor = options.remote(self._store, self._resources.threads, self._placement.gpus > 0, self._data)
         self._starting[actor.ready.remote()] = actor
 
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
@@ -141,9 +157,11 @@ class RayExecutor(Executor):
                 i, lost = open_.pop(0)
                 trying[member.actor.tune.remote(tunings[i])] = member, i, lost
             ready, _ = ray.wait([*self._starting, *trying], num_returns=1, timeout=1.0)
+            self._look()
             for reference in ready:
                 if reference in self._starting:
                     self._started(reference)
+                if reference not in trying:
                     continue
                 member, i, lost = trying.pop(reference)
                 try:
@@ -160,7 +178,7 @@ class RayExecutor(Executor):
 
     def free(self, ready: int) -> bool:
         """See `Executor`: an actor gets work once it is ready; one that Ray has no room for (yet) gets none."""
-        return self._members.next(keep=ready > self._size) is not None
+        return self._members.next(keep=ready > len(self._members)) is not None
 
     def submit(self, job: Job) -> None:
         """See `Executor`."""
@@ -177,6 +195,7 @@ class RayExecutor(Executor):
 
     def wait(self, timeout_s: float) -> list[Ended | Lost]:
         """See `Executor`."""
+        self._look()
         self._take_back()
         references = [*self._starting, *self._of]
         ready, _ = ray.wait(references, num_returns=1, timeout=timeout_s)
@@ -202,16 +221,19 @@ class RayExecutor(Executor):
     def _started(self, reference: Any) -> None:
         actor = self._starting.pop(reference)
         try:
-            ray.get(reference)
-        except _GONE as error:
+            node: str = ray.get(reference)
+        except RayError as error:
             self._stillborn += 1
+            reason = str(error).strip().splitlines()[-1]  # before it, Ray's account and a traceback
             if self._stillborn >= _STILLBORN * self._size:
-                reason = str(error).strip().splitlines()[-1]  # before it, Ray's account and a traceback
-                raise ExecutorError(f"workers do not start; the last one: {reason}") from error
-            self._start_one()
+                if not self._members:
+                    raise ExecutorError(f"workers do not start; the last one: {reason}") from error
+                self._placement.note(f"some workers do not start; the last one: {reason}")
+                self._starts_from, self._stillborn = time.monotonic() + _RESPITE_S, 0
+            self._staff()
             return
         self._stillborn = 0
-        member = _Member(actor, actor.live.remote())
+        member = _Member(actor, actor.live.remote(), node)
         self._members.add(member)
         self._of[member.death] = member
 
@@ -226,7 +248,7 @@ class RayExecutor(Executor):
         held = next(held for held in member.held if held.report == reference)
         member.held.remove(held)
         self._members.gave_back(member)
-        return [Lost(held.job, "taken back", begun=False) if report is None else Ended(held.job, report)]
+        return [Lost(held.job, "taken back", begun=False, harmless=True) if report is None else Ended(held.job, report)]
 
     def _bury(self, member: _Member, error: RayError) -> list[Ended | Lost]:
         """Replace an actor that is gone. The last of its jobs whose turn had come is the one it was at."""
@@ -234,14 +256,25 @@ class RayExecutor(Executor):
         self._members.remove(member)
         for reference in (member.death, *(held.report for held in member.held)):
             del self._of[reference]
-        self._start_one()
+        self._staff()
         reports = {held.place: _value(held.report) for held in member.held}
         events: list[Ended | Lost] = [Ended(h.job, reports[h.place]) for h in member.held if reports[h.place]]
         lost = [held for held in member.held if not reports[held.place]]
         begun = [held.place for held in lost if _resolved(held.reached)]
         why = f"{type(error).__name__}: {str(error).strip()}"
         memory = isinstance(error, OutOfMemoryError)
-        return events + [Lost(held.job, why, held.place in begun[-1:], memory) for held in lost]
+        # Ray says of an actor that it is dead when it knows why; of one that it cannot reach, it does not know
+        node = isinstance(error, ActorUnavailableError) or not alive(member.node)
+        preempted = isinstance(error, RayActorError) and error.preempted
+        return events + [Lost(h.job, why, h.place in begun[-1:], memory, node, preempted) for h in lost]
+
+    def _look(self) -> None:
+        if time.monotonic() - self._looked > _LOOK_S:
+            self._staff()
+
+    def notes(self) -> list[str]:
+        """See `Executor`."""
+        return self._placement.take_notes()
 
     def close(self) -> None:
         """See `Executor`: a Ray of our own is stopped, on a shared cluster our actors are."""

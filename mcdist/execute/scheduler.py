@@ -143,13 +143,13 @@ class Scheduler:
             self._packs[half.id] = half
             self._ready.appendleft(half.id)
 
-    def lost(self, pack_id: str, begun: bool = True) -> bool:
+    def lost(self, pack_id: str, blamed: bool = True, harmless: bool = False) -> bool:
         """A pack's worker was lost. Whether it is given up: a single task that was lost too often.
 
-        begun: whether the worker was at it; if not, this start does not count.
+        blamed: whether this start counts; if not, it is still not forgiven without end, unless the loss is `harmless`.
         """
-        if not begun and self._excused[pack_id] < _EXCUSES:
-            self._excused[pack_id] += 1
+        if harmless or (not blamed and self._excused[pack_id] < _EXCUSES):
+            self._excused[pack_id] += not harmless
             self._started[pack_id] -= 1
             self._ready.appendleft(pack_id)
             return False

@@ -19,7 +19,8 @@ from ray.tune.search import Searcher
 from mcdist.errors import RequestError
 from mcdist.execute.driver import Signals
 from mcdist.execute.memory import keep_freed_memory
-from mcdist.execute.ray_cluster import check_feasible, connect, environment, gpus_per_worker, room
+from mcdist.execute.placement import check_feasible, gpus_per_worker, room
+from mcdist.execute.ray_cluster import connect, environment
 from mcdist.execute.serial import SerialExecutor
 from mcdist.execute.study_log import Begun, StudyLog
 from mcdist.execute.study_trial import Outcome, Work, do_trial

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from mcdist.execute.choice import Choice
 from mcdist.execute.driver import drive
@@ -77,13 +78,15 @@ def test_a_pack_whose_worker_was_killed_for_want_of_memory_is_halved_a_task_give
     assert row.error == "its worker was killed for want of memory 2 times; the last time: node low on memory"
 
 
-def test_a_job_that_was_not_begun_keeps_its_attempt_whatever_became_of_the_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [{"begun": False, "memory": True}, {"node": True}, {"harmless": True}])
+def test_a_job_that_has_nothing_to_do_with_the_loss_keeps_its_attempt(tmp_path: Path, how: dict[str, bool]) -> None:
+    """Its turn had not come; its whole node went; it was taken back."""
     lost = []
 
     def fate(job: Job) -> Ended | Lost:
         if len(lost) < 3:
             lost.append(job)
-            return Lost(job, "node low on memory", begun=False, memory=True)
+            return Lost(job, "gone", **how)
         assert job.attempt == 1
         return done(job)
 

@@ -98,9 +98,19 @@ def test_a_loss_before_the_worker_was_at_the_pack_does_not_count_but_not_without
     attempts = []
     while (job := scheduler.next()) is not None and len(job.ids) > 1:
         attempts.append((job.pack_id, job.attempt))
-        assert scheduler.lost(job.pack_id, begun=False) is False
+        assert scheduler.lost(job.pack_id, blamed=False) is False
     assert set(attempts) == {(packs[0].id, 1)}
     assert 3 < len(attempts) < 100
+
+
+def test_what_is_taken_back_or_preempted_does_not_count_however_often() -> None:
+    _, packs = planned()
+    scheduler = Scheduler(packs[:1], {}, retries=0)
+    for _ in range(1000):
+        job = scheduler.next()
+        assert job is not None
+        assert (job.pack_id, job.attempt) == (packs[0].id, 1)
+        assert scheduler.lost(job.pack_id, blamed=False, harmless=True) is False
 
 
 def test_ready_is_the_number_of_jobs_that_can_start() -> None:
@@ -111,7 +121,7 @@ def test_ready_is_the_number_of_jobs_that_can_start() -> None:
     job = scheduler.next()
     assert job is not None
     assert scheduler.ready() == first - 1
-    scheduler.lost(job.pack_id, begun=False)
+    scheduler.lost(job.pack_id, blamed=False)
     assert scheduler.ready() == first
 
 

@@ -1,0 +1,132 @@
+"""How many workers there is room for, on nodes as Ray lists them, and on those that an autoscaler may start."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import mcdist
+from mcdist.execute import placement
+from mcdist.execute.placement import Node, Placement
+from mcdist.spec.sections import ResourcesSpec
+
+CPU, GPU, BIG = (4, 0), (8, 2), (64, 8)  # nodes: CPUs, GPUs
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Lets Ray list such nodes, and one that is dead."""
+
+    def set_nodes(*nodes: tuple[float, float]) -> None:
+        listed = [{"NodeID": "dead", "Alive": False, "Resources": {"CPU": 999.0, "GPU": 999.0}}]
+        for i, (cpus, gpus) in enumerate(nodes):
+            has = {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
+            listed.append({"NodeID": str(i), "Alive": True, "Resources": has})
+        monkeypatch.setattr(placement.ray, "nodes", lambda: listed)
+
+    monkeypatch.setattr(placement, "startable", lambda: [])
+    return set_nodes
+
+
+@pytest.mark.parametrize(
+    ("nodes", "resources", "workers"),
+    [
+        ([CPU, CPU], {}, 8),
+        ([CPU, GPU], {}, 2),  # a GPU each, since there are some
+        ([CPU, GPU], {"gpus": 1}, 2),
+        ([CPU, GPU], {"gpus": 0.25}, 8),
+        ([CPU, GPU], {"gpus": 0.25, "cpus": 2}, 4),
+        ([CPU, GPU, BIG], {"gpus": 2}, 1 + 4),
+        ([CPU, GPU, BIG], {"gpus": 4}, 2),
+        ([CPU, GPU], {"gpus": 0}, 4),  # off the node with GPUs
+        ([GPU], {"gpus": 0}, 8),  # there is no other
+        ([CPU, GPU], {"gpus": 0, "cpus": 8}, 1),  # nor here, that could hold one
+        ([CPU, CPU], {"cpus": 3}, 2),
+        ([(1, 1)], {"gpus": 0.1, "cpus": 0.1}, 10),
+        ([CPU], {"workers": 77}, 77),
+    ],
+)
+def test_as_many_workers_as_fit(there: Any, nodes: Any, resources: dict[str, Any], workers: int) -> None:
+    there(*nodes)
+    assert Placement(ResourcesSpec(**resources), own=False).workers(most=100) == workers
+
+
+@pytest.mark.parametrize("resources", [{"gpus": 3}, {"gpus": 1, "cpus": 9}, {"cpus": 9}])
+def test_what_no_node_has_is_refused_and_what_there_is_is_named(there: Any, resources: dict[str, Any]) -> None:
+    there(CPU, GPU, CPU)
+    with pytest.raises(mcdist.RequestError, match=r"there are: 2 x 4 CPU, 0 GPU; 8 CPU, 2 GPU\. Ask for less"):
+        Placement(ResourcesSpec(**resources), own=False)
+    Placement(ResourcesSpec(**resources, autoscaling="on"), own=False)
+    with pytest.raises(mcdist.RequestError):  # nothing joins a Ray that is started for one run
+        Placement(ResourcesSpec(**resources, autoscaling="on"), own=True)
+
+
+def test_there_is_room_for_one_worker_where_nodes_are_yet_to_come(there: Any) -> None:
+    there((0, 0))
+    assert Placement(ResourcesSpec(autoscaling="on", gpus=1), own=False).workers(most=100) == 1
+
+
+def test_what_an_autoscaler_may_start_counts_as_room(there: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    there((0, 0))
+    monkeypatch.setattr(placement, "startable", lambda: [Node(16, 4, many=3, type="spot")])
+    found = Placement(ResourcesSpec(), own=False)
+    assert (found.gpus, found.workers(most=100), found.workers(most=5)) == (1.0, 12, 5)
+    with pytest.raises(mcdist.RequestError, match=r"that may be started: 3 x 16 CPU, 4 GPU \(spot\)"):
+        Placement(ResourcesSpec(gpus=5), own=False)
+    with pytest.raises(mcdist.RequestError):
+        Placement(ResourcesSpec(gpus=1, autoscaling="off"), own=False)
+
+
+def test_nodes_that_come_and_go_are_noted(there: Any) -> None:
+    there(CPU)
+    found = Placement(ResourcesSpec(), own=False)
+    seen = []
+    for nodes in ([CPU], [CPU, CPU], [CPU], []):
+        there(*nodes)
+        seen.append((found.workers(most=100), found.take_notes()))
+    assert seen == [
+        (4, []),
+        (8, ["nodes have come or gone: 8 worker(s) now, before 4"]),
+        (4, ["nodes have come or gone: 4 worker(s) now, before 8"]),
+        (1, ["no node has 1 CPU and 0 GPU now: waiting for one that has"]),
+    ]
+
+
+def cluster_file(folder: Path, types: dict[str, Any]) -> str:
+    file = folder / "ray_bootstrap_config.yaml"
+    config = {"available_node_types": types, "head_node_type": "head", "max_workers": 6}
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    return str(file)
+
+
+def test_types_of_nodes_are_those_of_the_cluster_file_but_for_its_head(tmp_path: Path) -> None:
+    types = {
+        "head": {"resources": {"CPU": 4}, "max_workers": 0},
+        "spot": {"resources": {"CPU": 8, "GPU": 1}, "max_workers": 4},
+        "many": {"resources": {"CPU": 2}, "max_workers": 100},
+        "unsaid": {"node_config": {}},
+        "none": {"resources": {"CPU": 99}, "max_workers": 0},
+    }
+    assert placement.startable(cluster_file(tmp_path, types)) == [
+        Node(8, 1, 4, "spot"),
+        Node(2, 0, 6, "many"),
+        Node(math.inf, math.inf, 6, "unsaid"),
+    ]
+
+
+def test_a_type_that_does_not_say_what_it_has_may_hold_a_worker() -> None:
+    unsaid = Node(math.inf, math.inf, many=6, type="unsaid")
+    assert unsaid.fits(1, 1) == 6
+    assert str(unsaid) == "6 x unknown (unsaid)"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "available_node_types: 3", "a: [", "available_node_types: {a: 1}", None])
+def test_what_is_no_cluster_file_starts_nothing(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "file"
+    if text is not None:
+        file.write_text(text)
+    assert placement.startable(str(file)) == []
