@@ -153,13 +153,10 @@ class PathSpec(SpecModel):
             raise wrong(
                 f"a path of kind {self.kind!r} keeps no options; it is for three_pieces and five_pieces", "keep"
             )
-        if (self.eps is None) == (self.kind == "large_menu"):
-            raise wrong(
-                "large_menu needs the most revenue that may be lost"
-                if self.eps is None
-                else f"a path of kind {self.kind!r} has no eps; it is for large_menu",
-                "eps",
-            )
+        if self.eps is None and self.kind == "large_menu":
+            raise wrong("large_menu needs eps, the most revenue that may be lost")
+        if self.eps is not None and self.kind != "large_menu":
+            raise wrong(f"a path of kind {self.kind!r} has no eps; it is for large_menu", "eps")
         return self
 
     @property

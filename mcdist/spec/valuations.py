@@ -198,6 +198,7 @@ class ValuationSpec(SpecModel):
 def in_words(value: Any) -> str:
     """A value for a label: all digits of a number, a long list by a hash."""
     if isinstance(value, float):
+        value += 0.0  # -0.0 + 0.0 = 0.0
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     if isinstance(value, tuple) or (isinstance(value, dict) and value):
         inner = [in_words(v) for v in value] if isinstance(value, tuple) else [json.dumps(value, sort_keys=True)]

@@ -178,7 +178,8 @@ def _check_needs(curvature: CurvatureSpec, facts: Facts) -> None:
 
 def check_samples(samples: int | None, facts: Facts) -> None:
     """Raise where more training examples are asked for than there are; a problem that has none takes any number."""
-    if samples is not None and "examples" not in facts.lacks and samples > facts.train:
+    known = not facts.unlimited and "examples" not in facts.lacks
+    if samples is not None and known and samples > facts.train:
         raise RequestError(f"samples: {samples} are more than the {facts.train} training examples")
 
 

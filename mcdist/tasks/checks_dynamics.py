@@ -38,7 +38,7 @@ def check_walk(how: DynamicsSpec, facts: Facts) -> None:
                 f"temperature: is missing: one that stands for minibatches {facts.lacks['examples']}; say which"
             )
     elif how.noise == "minibatch" or (how.noise == "isotropic" and how.temperature is None):
-        if how.batch_size is not None and how.batch_size > facts.train:
+        if how.batch_size is not None and not facts.unlimited and how.batch_size > facts.train:
             raise RequestError(f"batch_size: {how.batch_size} is more than the {facts.train} training examples")
         check_samples(how.samples, facts)  # for the temperature
     exact = isinstance(how, DriftSpec) or how.noise != "minibatch"

@@ -29,7 +29,7 @@ class Sampled(Law):
     """
 
     name: str
-    items: int = 1  # type: ignore[assignment]
+    items: int = 1
     greatest: float | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
 

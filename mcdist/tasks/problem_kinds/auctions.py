@@ -48,6 +48,7 @@ def _facts(said: RochetNetSpec | AffineMaximizerSpec, auction: Auction) -> Facts
         noisy=lambda: _NOISY,
         steps=lambda batch_size: said.iterations,
         splits=("train", "test"),
+        unlimited=True,
     )
 
 

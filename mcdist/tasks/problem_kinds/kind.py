@@ -33,7 +33,7 @@ class Facts:
     does not have, and why, as the end of a sentence that begins with what needs it ("fisher_trace is of ..."). noisy:
     why none of its gradients is without noise and of the objective that minibatches follow, if so; found out when it is
     asked, since a model may have to be built for it. steps: of an epoch, for a batch size. splits: of "train", "val",
-    "test" those that there are.
+    "test" those that there are. unlimited: whether any number of training examples can be drawn.
     """
 
     n_params: int
@@ -45,6 +45,7 @@ class Facts:
     noisy: Callable[[], str | None] = lambda: None
     steps: Callable[[int], int] = lambda batch_size: 1
     splits: tuple[str, ...] = ()
+    unlimited: bool = False
 
 
 class Prepare(Protocol):
