@@ -53,17 +53,31 @@ def hull(points: Array) -> Array:
         return np.array([[points.min()], [points.max()]])
     places = np.unique(points, axis=0)
     flat = 1e-12 * max(float(np.ptp(places, axis=0).max()), np.finfo(float).tiny) ** 2
-    return np.array(_chain(places, flat)[:-1] + _chain(places[::-1], flat)[:-1] or places[:1])
+    corners = _chain(places)[:-1] + _chain(places[::-1])[:-1] or [places[0]]
+    return np.array(_without_flat(corners, flat))
 
 
-def _chain(places: Array, flat: float) -> list[Array]:
-    """The right side of the hull as seen along sorted places; turns of an area up to `flat` are none."""
+def _chain(places: Array) -> list[Array]:
+    """The right side of the hull as seen along sorted places."""
     chain: list[Array] = []
     for place in places:
-        while len(chain) > 1 and _turn(chain[-2], chain[-1], place) <= flat:
+        while len(chain) > 1 and _turn(chain[-2], chain[-1], place) <= 0.0:
             chain.pop()
         chain.append(place)
     return chain
+
+
+def _without_flat(corners: list[Array], flat: float) -> list[Array]:
+    """The corners of a convex polygon but for those with a turn of an area up to `flat`.
+
+    Only once the hull is known: in the chain a place that is another but for rounding takes a true corner with it.
+    """
+    kept = list(corners)
+    for corner in corners:
+        k = next(i for i, other in enumerate(kept) if other is corner)
+        if len(kept) > 2 and _turn(kept[k - 1], corner, kept[(k + 1) % len(kept)]) <= flat:
+            del kept[k]
+    return kept
 
 
 def _turn(a: Array, b: Array, c: Array) -> float:
