@@ -61,10 +61,13 @@ class Worker:
     done by any thread meanwhile.
 
     datasets: gives the arrays of a name. threads: torch threads; results depend on them by rounding, so they
-    are part of the sweep's resources, not of the machine.
+    are part of the sweep's resources, not of the machine. share: of the GPU's memory, 1 or more for all of it: others
+    that have a share must find theirs.
     """
 
-    def __init__(self, store: str, device: str, threads: int, datasets: Callable[[str], Dataset]) -> None:
+    def __init__(
+        self, store: str, device: str, threads: int, datasets: Callable[[str], Dataset], share: float = 1.0
+    ) -> None:
         self._store: Store = open_store(store)
         self._device = torch.device(device)
         self._datasets = datasets
@@ -73,6 +76,8 @@ class Worker:
         self._programs = Programs(self._compiler)
         self._results: Recent[Stored] = Recent(_KEEP_BYTES, _size)
         torch.set_num_threads(threads)
+        if self._device.type == "cuda" and share < 1:
+            torch.cuda.set_per_process_memory_fraction(share, self._device)
 
     def problem(self, spec: AnyProblem, way: Way) -> Problem:
         """See `Bench`."""
@@ -83,9 +88,7 @@ class Worker:
 
     def stored(self, task_id: str) -> Stored:
         """See `Bench`."""
-        return self._results.get(
-            task_id, lambda: Stored(self._store.weights(task_id), self._store.weights_metadata(task_id))
-        )
+        return self._results.get(task_id, lambda: Stored(*self._store.weights_with_metadata(task_id)))
 
     def do(self, job: Job) -> Report:
         """Do a pack and commit it. An exception out of here is the store's or the worker's, not the tasks'."""

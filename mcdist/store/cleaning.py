@@ -12,16 +12,16 @@ from mcdist.store.commit import ROW_TABLES
 from mcdist.store.files import Entry, Files
 from mcdist.store.journal import finish
 from mcdist.store.layout import (
+    ALL_TABLES,
     TEMPORARY,
     is_hidden,
     is_merged,
     pack_of,
-    table_folder,
     task_of_weights,
     weights_file,
 )
 from mcdist.store.rows import from_parquet, to_parquet
-from mcdist.store.view import FILE, committed, row_files, scan, settled, standing
+from mcdist.store.view import FILE, all_row_files, committed, scan, settled, standing
 
 __all__ = ["clean", "forget"]
 
@@ -36,11 +36,10 @@ def forget(files: Files, task_ids: Collection[str]) -> None:
     if not (ids := set(task_ids)):
         return
     finish(files)
+    holders = settled(lambda: _holders(files, ids))
     for table in ("tasks", *ROW_TABLES):
-        for entry, found in _holders(files, table, ids):
-            _drop(files, entry.name, found)
-    for task_id in sorted(ids):
-        files.delete(weights_file(task_id))
+        files.together(lambda held: _drop(files, held[0].name, held[1]), holders[table])
+    files.together(lambda task_id: files.delete(weights_file(task_id)), sorted(ids))
 
 
 def clean(files: Files, planned_packs: Collection[str] = (), older_than_s: float = 3600.0) -> tuple[str, ...]:
@@ -54,39 +53,36 @@ def clean(files: Files, planned_packs: Collection[str] = (), older_than_s: float
     limit = time.time() - older_than_s
     planned = set(planned_packs)
     done = []
-    tasks, leftovers = settled(lambda: _tasks(files))
-    whole = _whole_packs(tasks)
-    found = [leftovers, *(_leftovers(files, table, tasks, whole) for table in ROW_TABLES)]
-    for entry, ids in (pair for part in found for pair in part):
+    tasks, found = settled(lambda: _survey(files))
+    for entry, ids in found:
         # Nobody but `forget` leaves such rows in a merged file.
         if is_merged(entry.name) or pack_of(entry.name) in planned or entry.modified < limit:
             _drop(files, entry.name, ids)
             done.append(entry.name)
-    for name in _stale(files, limit, tasks):
-        files.delete(name)
-        done.append(name)
-    return tuple(done)
+    stale = list(_stale(files, limit, tasks))
+    files.together(files.delete, stale)
+    return (*done, *stale)
 
 
-def _tasks(files: Files) -> tuple[pa.Table, Found]:
-    """The rows of `tasks` that stand, and the files with those that do not."""
-    entries = row_files(files, "tasks")
-    rows = scan(files, "tasks", entries, ["status", "pack_size"])
+def _survey(files: Files) -> tuple[pa.Table, Found]:
+    """The rows of `tasks` that stand, and the files of all tables with rows that do not."""
+    listed = all_row_files(files, ("tasks", *ROW_TABLES))
+    rows = scan(files, "tasks", listed["tasks"], ["status", "pack_size"])
     stands = pa.array(standing(rows, "tasks", rows))
-    return rows.filter(stands), _by_file(entries, rows.filter(pc.invert(stands)))
+    tasks, found = rows.filter(stands), _by_file(listed["tasks"], rows.filter(pc.invert(stands)))
+    whole = _whole_packs(tasks)
+    for table in ROW_TABLES:
+        found += _leftovers(files, table, listed[table], tasks, whole)
+    return tasks, found
 
 
-def _leftovers(files: Files, table: str, tasks: pa.Table, whole: Collection[str]) -> Found:
+def _leftovers(files: Files, table: str, listed: list[Entry], tasks: pa.Table, whole: Collection[str]) -> Found:
     """The files with rows that do not stand, and the tasks of those rows. `tasks` may be a while old."""
-
-    def read() -> Found:
-        entries, rows = _doubtful(files, table, whole)
-        stands = standing(rows, table, tasks)
-        if not stands.all():  # judged by commits read after the rows: one may just have come
-            stands = standing(rows, table, committed(files))
-        return _by_file(entries, rows.filter(pa.array(~stands)))
-
-    return settled(read)
+    entries, rows = _doubtful(files, table, listed, whole)
+    stands = standing(rows, table, tasks)
+    if not stands.all():  # judged by commits read after the rows: one may just have come
+        stands = standing(rows, table, committed(files))
+    return _by_file(entries, rows.filter(pa.array(~stands)))
 
 
 def _whole_packs(tasks: pa.Table) -> set[str]:
@@ -95,16 +91,13 @@ def _whole_packs(tasks: pa.Table) -> set[str]:
     return set(packs.filter(pc.equal(packs["task_id_count"], packs["pack_size_min"]))["pack_id"].to_pylist())
 
 
-def _doubtful(files: Files, table: str, whole: Collection[str]) -> tuple[list[Entry], pa.Table]:
+def _doubtful(files: Files, table: str, entries: list[Entry], whole: Collection[str]) -> tuple[list[Entry], pa.Table]:
     """The files that may have rows that do not stand, and their rows.
 
     The file of a pack was written by its commit, and is not opened where all the pack's tasks stand: a run looks
     for leftovers each time, and a store may have very many files. Where a merged file has rows of that pack too,
     only one of the two stands.
     """
-    entries = row_files(files, table)
-    if not entries:
-        return [], scan(files, table, [], [])
     merged = [entry for entry in entries if is_merged(entry.name)]
     rows = scan(files, table, merged, [])
     sound = set(whole).difference(pc.unique(rows["pack_id"]).to_pylist())
@@ -112,15 +105,24 @@ def _doubtful(files: Files, table: str, whole: Collection[str]) -> tuple[list[En
     return (merged + others, scan(files, table, merged + others, [])) if others else (merged, rows)
 
 
-def _holders(files: Files, table: str, ids: Collection[str]) -> Found:
-    """The files with rows of these tasks, and which."""
+def _holders(files: Files, ids: Collection[str]) -> dict[str, Found]:
+    """By table, the files with rows of these tasks, and which.
 
-    def read() -> Found:
-        entries = row_files(files, table)
-        rows = scan(files, table, entries, [])
-        return _by_file(entries, rows.filter(pc.is_in(rows["task_id"], pa.array(ids, pa.string()))))
+    Only files of packs that have committed one of them are opened, and merged ones; rows that were never committed
+    are not there in any case.
+    """
+    listed = all_row_files(files, ("tasks", *ROW_TABLES))
+    rows = _rows_of(ids, scan(files, "tasks", listed["tasks"], []))
+    packs = set(rows["pack_id"].to_pylist())
+    holders = {"tasks": _by_file(listed["tasks"], rows)}
+    for table in ROW_TABLES:
+        entries = [entry for entry in listed[table] if is_merged(entry.name) or pack_of(entry.name) in packs]
+        holders[table] = _by_file(entries, _rows_of(ids, scan(files, table, entries, [])))
+    return holders
 
-    return settled(read)
+
+def _rows_of(ids: Collection[str], rows: pa.Table) -> pa.Table:
+    return rows.filter(pc.is_in(rows["task_id"], pa.array(ids, pa.string())))
 
 
 def _by_file(entries: list[Entry], rows: pa.Table) -> Found:
@@ -148,10 +150,9 @@ def _stale(files: Files, limit: float, tasks: pa.Table) -> Iterator[str]:
     for entry in files.list(TEMPORARY):
         if entry.modified < limit:
             yield entry.name
-    for table in ("tasks", *ROW_TABLES):
-        for entry in files.list(table_folder(table)):
-            if is_merged(entry.name) and is_hidden(entry.name) and entry.modified < limit:
-                yield entry.name
+    for entry in files.list(ALL_TABLES, deep=True):
+        if is_merged(entry.name) and is_hidden(entry.name) and entry.modified < limit:
+            yield entry.name
     old = [entry.name for entry in files.list("weights", deep=True) if entry.modified < limit]
     strange = _not_done(old, tasks)
     if strange:  # judged by commits read after the files: one may just have come

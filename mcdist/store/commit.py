@@ -67,14 +67,18 @@ def commit(files: Files, pack: PackResult) -> None:
             _put(files, "tasks", pack.pack_id, _joined("tasks", [stay, tasks.slice(0, 0)], ids))
         new = {name: _of(rows, now) for name, rows in new.items()}
         tasks = _of(tasks, now)
-    for task_id in now:
-        if task_id in pack.tensors:
-            weights.save(files, task_id, pack.tensors[task_id], pack.metadata.get(task_id))
-    for name in ROW_TABLES:
+    files.together(
+        lambda task_id: weights.save(files, task_id, pack.tensors[task_id], pack.metadata.get(task_id)),
+        [task_id for task_id in now if task_id in pack.tensors],
+    )
+
+    def put(name: str) -> None:
         parts = [new[name]] if name in new else []
         if stay is not None and len(stay) and (left := _read(files, name, pack.pack_id)) is not None:
             parts = [_of(left, now, invert=True), *(parts or [schema_of(name).empty_table()])]
         _put(files, name, pack.pack_id, _joined(name, parts, ids))
+
+    files.together(put, ROW_TABLES)
     _put(files, "tasks", pack.pack_id, _joined("tasks", [tasks] if stay is None else [stay, tasks], ids))
 
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -27,7 +27,7 @@ from mcdist.store.files import Entry, Files
 from mcdist.store.journal import Merge, finish, start
 from mcdist.store.layout import hidden, merged_file, schema_of
 from mcdist.store.rows import from_parquet, to_parquet
-from mcdist.store.view import FILE, committed, row_files, scan, settled, standing
+from mcdist.store.view import FILE, all_row_files, scan, settled, standing
 
 __all__ = ["TARGET_BYTES", "TARGET_ROWS", "Compacted", "compact"]
 
@@ -53,13 +53,8 @@ def compact(files: Files, *, target_bytes: int = TARGET_BYTES, target_rows: int 
     StoreError if another compaction is under way or a file is damaged.
     """
     finish(files)
-    before = _all_files(files)
-    tasks = settled(lambda: committed(files))
-    merges = {
-        _merge(files, table, group): group
-        for table in ("tasks", *ROW_TABLES)
-        for group in _groups(files, table, tasks, target_bytes, target_rows)
-    }
+    before, groups = settled(lambda: _survey(files, target_bytes, target_rows))
+    merges = {_merge(files, table, group): group for table, group in groups}
     if valid := _unchanged(files, merges):
         start(files, valid)
         finish(files)
@@ -68,20 +63,28 @@ def compact(files: Files, *, target_bytes: int = TARGET_BYTES, target_rows: int 
 
 
 def _all_files(files: Files) -> list[Entry]:
-    return [entry for table in ("tasks", *ROW_TABLES) for entry in row_files(files, table)]
+    return [entry for entries in all_row_files(files, ("tasks", *ROW_TABLES)).values() for entry in entries]
 
 
-def _groups(files: Files, table: str, tasks: pa.Table, target_bytes: int, target_rows: int) -> list[list[Entry]]:
+def _survey(files: Files, target_bytes: int, target_rows: int) -> tuple[list[Entry], list[tuple[str, list[Entry]]]]:
+    """All files, and of each table which to merge."""
+    listed = all_row_files(files, ("tasks", *ROW_TABLES))
+    rows = scan(files, "tasks", listed["tasks"], ["status"])
+    tasks = rows.filter(pa.array(standing(rows, "tasks", rows)))
+    groups = []
+    for table, entries in listed.items():
+        if len(entries) > 1:
+            found = rows if table == "tasks" else scan(files, table, entries, [])
+            by_table = _groups(entries, found, standing(found, table, tasks), target_bytes, target_rows)
+            groups += [(table, group) for group in by_table]
+    return [entry for entries in listed.values() for entry in entries], groups
+
+
+def _groups(
+    entries: Sequence[Entry], rows: pa.Table, stands: np.ndarray, target_bytes: int, target_rows: int
+) -> list[list[Entry]]:
     """Runs of files to merge, two or more each, in the order of the table's files."""
-
-    def read() -> tuple[list[Entry], pa.Table]:
-        entries = row_files(files, table)
-        return entries, scan(files, table, entries, ["status"] if table == "tasks" else [])
-
-    entries, rows = settled(read)
-    if not entries:
-        return []
-    frame = pd.DataFrame({"file": rows[FILE].to_numpy(), "stands": standing(rows, table, tasks)})
+    frame = pd.DataFrame({"file": rows[FILE].to_numpy(), "stands": stands})
     by_file = frame.groupby("file")["stands"].agg(["size", "all"])
     groups: list[list[Entry]] = [[]]
     size = count = 0
@@ -106,8 +109,7 @@ def _merge(files: Files, table: str, group: Sequence[Entry]) -> Merge:
         return from_parquet(files.read(entry.name), f"{files.uri}/{entry.name}")
 
     try:
-        with ThreadPoolExecutor() as pool:  # on an object store each file is a round trip
-            parts = list(pool.map(part, group))
+        parts = files.together(part, group)
         merged = pa.concat_tables([schema.empty_table(), *parts], promote_options="default")
     except FileNotFoundError as error:
         raise StoreError(f"{error.filename} went away while it was compacted; try again") from error

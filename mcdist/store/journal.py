@@ -51,8 +51,7 @@ def finish(files: Files) -> None:
         # Once the hidden file is gone the sources are, too: whatever bears such a name by now is something
         # new.
         if files.exists(hidden(merge.target)):
-            for source in merge.sources:
-                files.delete(source)
+            files.together(files.delete, merge.sources)
             try:
                 files.move(hidden(merge.target), merge.target)
             except FileNotFoundError:  # the other was quicker

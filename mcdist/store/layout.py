@@ -15,6 +15,7 @@ from mcdist.errors import StoreError, unknown_name
 from mcdist.store.schemas import TABLES
 
 __all__ = [
+    "ALL_TABLES",
     "HEAD",
     "JOURNAL",
     "MARKER",
@@ -40,6 +41,7 @@ __all__ = [
 MARKER = "mcdist.json"
 JOURNAL = "compaction.json"
 TEMPORARY = ".tmp"
+ALL_TABLES = "tables"
 HEAD = "0-schema.parquet"
 """A file without rows that sorts first in every table: it gives plain readers all columns, and a table to
 read before the first row is there (pyarrow takes a folder's columns from its first file)."""
@@ -73,7 +75,7 @@ def check_columns(table: str, columns: Sequence[str]) -> None:
 
 def table_folder(table: str) -> str:
     """The folder of a table."""
-    return f"tables/{table}"
+    return f"{ALL_TABLES}/{table}"
 
 
 def check_ids(pack_id: str, task_ids: Iterable[str]) -> None:

@@ -12,8 +12,10 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from mcdist.errors import StoreError, unknown_name
-from mcdist.store.files import Files, LocalFiles, RemoteFiles
+from mcdist.store.files import Files
 from mcdist.store.layout import HEAD, MARKER, TEMPORARY, table_folder
+from mcdist.store.local_files import LocalFiles
+from mcdist.store.remote_files import RemoteFiles
 from mcdist.store.rows import to_parquet
 from mcdist.store.schemas import SCHEMA_VERSION, TABLES
 
@@ -21,6 +23,7 @@ __all__ = ["FORMAT", "check_can_create", "found", "locate", "make"]
 
 FORMAT = 1
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_REMEMBERING = {*_EXTRAS, "abfs", "abfss", "az"}  # schemes whose back ends remember listings unless told not to
 
 
 def locate(uri: str | Path) -> Files:
@@ -36,7 +39,7 @@ def locate(uri: str | Path) -> Files:
         known = ["file", "gs", "memory", "s3"]
         raise StoreError(f"store {text!r}: {unknown_name('scheme', scheme, known, also=' and others of fsspec')}")
     try:
-        fs, root = url_to_fs(text)
+        fs, root = url_to_fs(text, **({"use_listings_cache": False} if scheme in _REMEMBERING else {}))
     except ImportError as error:
         extra = f": pip install 'mcdist[{_EXTRAS[scheme]}]'" if scheme in _EXTRAS else ""
         raise StoreError(f"store {text!r} needs another package{extra} ({error})") from error
@@ -86,8 +89,7 @@ def make(files: Files, marker: dict[str, Any] | None) -> None:
         files.write(MARKER, json.dumps(marker).encode())
     if int(marker.get("schema", 0)) >= SCHEMA_VERSION:
         return
-    for name in TABLES:
-        files.write(f"{table_folder(name)}/{HEAD}", _head(name))
+    files.together(lambda name: files.write(f"{table_folder(name)}/{HEAD}", _head(name)), list(TABLES))
     files.write(MARKER, json.dumps({**marker, "schema": SCHEMA_VERSION}).encode())
 
 

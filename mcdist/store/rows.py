@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from mcdist.errors import StoreError, unknown_name
 from mcdist.store.layout import schema_of
 
-__all__ = ["Row", "from_parquet", "to_arrow", "to_parquet"]
+__all__ = ["Row", "from_parquet", "read_columns", "to_arrow", "to_parquet"]
 
 Row = Mapping[str, object]
 
@@ -62,3 +63,22 @@ def from_parquet(data: bytes, where: str) -> pa.Table:
         return pq.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{where} is not a readable Parquet file: {error}") from error
+
+
+def read_columns(source: Any, wanted: pa.Schema) -> pa.Table:
+    """These columns of a Parquet file, in their order; null where the file has no such column.
+
+    source: its bytes, or an open file of which what is needed is read. Raises pa.ArrowException for what is no Parquet
+    file, or has other types in these columns.
+    """
+    buffered = isinstance(source, bytes)
+    with pq.ParquetFile(pa.BufferReader(source) if buffered else source, pre_buffer=not buffered) as file:
+        rows = file.read(wanted.names, use_threads=not buffered)
+    if rows.schema.equals(wanted):
+        return rows.replace_schema_metadata(None)
+    there = set(rows.column_names)
+    columns = [
+        rows[field.name].cast(field.type) if field.name in there else pa.nulls(len(rows), field.type)
+        for field in wanted
+    ]
+    return pa.Table.from_arrays(columns, schema=wanted)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from mcdist.errors import StoreError
-from mcdist.store.files import Files, LocalFiles
+from mcdist.store.files import Files
 from mcdist.store.layout import weights_file
+from mcdist.store.local_files import LocalFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["load", "load_metadata", "save"]
+__all__ = ["load", "load_metadata", "load_with_metadata", "save"]
 
 _LONGEST_HEADER = 100_000_000  # bytes, by the format
+_DAMAGED = (ValueError, AttributeError, OverflowError)
 
 
 def save(files: Files, task_id: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
@@ -48,27 +50,55 @@ def load(files: Files, task_id: str) -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise _missing(files, task_id) from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise StoreError(f"{files.uri}/{name} is not a readable safetensors file: {error}") from error
+        raise _unreadable(files, name, error) from error
     return tensors
+
+
+def load_with_metadata(files: Files, task_id: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Both at once: of a remote file, by one request."""
+    from safetensors.torch import load as from_bytes
+
+    if isinstance(files, LocalFiles):
+        return load(files, task_id), load_metadata(files, task_id)
+    name = weights_file(task_id)
+    try:
+        data = files.read(name)
+        return from_bytes(data), _metadata(data[8 : 8 + _header_length(data[:8])])
+    except FileNotFoundError as error:
+        raise _missing(files, task_id) from error
+    except (SafetensorError, *_DAMAGED) as error:
+        raise _unreadable(files, name, error) from error
 
 
 def load_metadata(files: Files, task_id: str) -> dict[str, str]:
     """The strings in the header of a task's weights, read without the weights; errors as for `load`."""
     name = weights_file(task_id)
     try:
-        length = int.from_bytes(files.read(name, 0, 8), "little")
-        if length > _LONGEST_HEADER:
-            raise ValueError(f"a header of {length} bytes")
-        header = json.loads(files.read(name, 8, 8 + length))
-        return dict(header.get("__metadata__", {}))
+        length = _header_length(files.read(name, 0, 8))
+        return _metadata(files.read(name, 8, 8 + length))
     except FileNotFoundError as error:
         raise _missing(files, task_id) from error
-    except (ValueError, AttributeError, OverflowError) as error:
-        raise StoreError(f"{files.uri}/{name} is not a readable safetensors file: {error}") from error
+    except _DAMAGED as error:
+        raise _unreadable(files, name, error) from error
+
+
+def _header_length(start: bytes) -> int:
+    length = int.from_bytes(start, "little")
+    if length > _LONGEST_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    return length
+
+
+def _metadata(header: bytes) -> dict[str, str]:
+    return dict(json.loads(header).get("__metadata__", {}))
 
 
 def _missing(files: Files, task_id: str) -> StoreError:
     return StoreError(f"the store at {files.uri} has no weights of task {task_id!r}")
+
+
+def _unreadable(files: Files, name: str, error: Exception) -> StoreError:
+    return StoreError(f"{files.uri}/{name} is not a readable safetensors file: {error}")
 
 
 def _with_sorted_header(data: bytes) -> bytes:

@@ -6,21 +6,43 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from support.s3 import S3, served_s3
 
 from mcdist.store import Store, open_store
 
 
-@pytest.fixture(params=["local", "memory"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where a store may be made: a folder, or a place on a remote file system."""
-    if request.param == "local":
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    with served_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def uri(place: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a store may be made: a folder, a place on a remote file system of this process's own, or an S3 bucket."""
+    if place == "s3":
+        yield request.getfixturevalue("s3").uri()
+    elif place == "local":
         yield str(tmp_path / "a store")
-        return
-    where = f"memory://{uuid.uuid4().hex}/store"
-    yield where
-    memory = fsspec.filesystem("memory")
-    if memory.exists(where):
-        memory.rm(where, recursive=True)
+    else:
+        where = f"memory://{uuid.uuid4().hex}/store"
+        yield where
+        memory = fsspec.filesystem("memory")
+        if memory.exists(where):
+            memory.rm(where, recursive=True)
+
+
+@pytest.fixture
+def many_stores() -> None:
+    """For tests that make a store for every moment at which something may be killed."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test that asks for `uri` is done in every place; those that make many stores in S3 by the long tests."""
+    if "place" in metafunc.fixturenames:
+        many = "many_stores" in metafunc.fixturenames
+        s3 = pytest.param("s3", marks=pytest.mark.long) if many else "s3"
+        metafunc.parametrize("place", ["local", "memory", s3])
 
 
 @pytest.fixture

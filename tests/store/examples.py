@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from pathlib import Path
 
 import pandas as pd
 import torch
 
 from mcdist.store import PackResult, Store
-from mcdist.store.files import Entry, Files, RemoteFiles
+from mcdist.store.files import Entry, Files
+from mcdist.store.remote_files import RemoteFiles
 
 TABLES_USED = ("tasks", "endpoints", "history")
 
@@ -50,7 +50,7 @@ def plain_view(uri: str) -> dict[str, pd.DataFrame]:
     """The same by pandas alone, in the order in which the store gives its rows."""
     frames = {}
     for name in TABLES_USED:
-        frame = pd.read_parquet(Path(uri) / "tables" / name)
+        frame = pd.read_parquet(f"{uri}/tables/{name}")
         frames[name] = frame.sort_values("pack_id", kind="stable", ignore_index=True)
     return frames
 
@@ -80,7 +80,7 @@ class MortalFiles(Files):
 
     def __init__(self, files: Files, changes: int) -> None:
         self.inner, self.left = files, changes
-        self.uri, self.arrow = files.uri, files.arrow
+        self.uri = files.uri
 
     def path(self, name: str) -> str:
         return self.inner.path(name)

@@ -44,6 +44,7 @@ class TestForget:
         assert_consistent(view(store))
         assert {state.status for state in store.tasks().values()} == {"done"}
 
+    @pytest.mark.usefixtures("many_stores")
     def test_a_kill_at_any_moment_is_made_good_by_doing_it_again(self, uri: str, compacted: bool) -> None:
         def prepared(where: str) -> Store:
             store = open_store(where, create=True)
@@ -70,6 +71,7 @@ class TestForget:
                 assert n >= 5
                 return
 
+    @pytest.mark.usefixtures("many_stores")
     def test_after_a_kill_cleaning_and_computing_again_is_enough(self, uri: str, compacted: bool) -> None:
         def prepared(where: str) -> Store:
             store = open_store(where, create=True)
@@ -199,6 +201,7 @@ class TestClean:
         os.utime(path, (0, 0))
         assert local_store.clean() == ("tables/endpoints/p.parquet",)
 
+    @pytest.mark.usefixtures("many_stores")
     def test_a_kill_at_any_moment_is_made_good_by_doing_it_again(self, uri: str) -> None:
         def prepared(where: str) -> Store:
             store = open_store(where, create=True)

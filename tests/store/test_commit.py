@@ -85,6 +85,7 @@ def test_finished_work_is_not_lost_to_a_later_attempt(store: Store, compacted: b
 
 
 @pytest.mark.parametrize("status", ["done", "failed"])
+@pytest.mark.usefixtures("many_stores")
 def test_what_was_done_of_a_pack_stays_when_the_rest_is_tried_again(uri: str, status: str) -> None:
     """Killed anywhere meanwhile, and ending as if all had been written at once."""
     whole = pack("p", "task1", "task2", "task3")
@@ -120,6 +121,7 @@ def kill(store: Store, changes: int, result: PackResult) -> None:
     assert killed(store, changes, result)
 
 
+@pytest.mark.usefixtures("many_stores")
 def test_a_kill_at_any_moment_leaves_all_or_nothing(uri: str) -> None:
     undisturbed = open_store(uri, create=True)
     undisturbed.commit(pack("p0", "task0"))
