@@ -46,10 +46,10 @@ _CALLS = 2 * _HELD + 2  # calls that an actor answers at a time: `do` and `reach
 class _Actor:
     """A `Worker` in a process of its own; data sets come from Ray's object store, once per node."""
 
-    def __init__(self, store: str, threads: int, on_gpu: bool, datasets: dict[str, Any]) -> None:
+    def __init__(self, store: str, threads: int, gpus: float, datasets: dict[str, Any]) -> None:
         keep_freed_memory()  # the process is ours; the user's own, where the serial executor works, is left alone
-        device = "cuda" if on_gpu else "cpu"
-        self._pipeline = Pipeline(lambda: Worker(store, device, threads, lambda key: ray.get(datasets[key])))
+        device = "cuda" if gpus else "cpu"
+        self._pipeline = Pipeline(lambda: Worker(store, device, threads, lambda key: ray.get(datasets[key]), gpus))
 
     def ready(self) -> str:
         """The id of its node."""
@@ -144,7 +144,7 @@ class RayExecutor(Executor):
             max_concurrency=_CALLS,
             runtime_env={} if self._owns_ray else {"env_vars": ONE_ARENA},
         )
-        actor = options.remote(self._store, self._resources.threads, self._placement.gpus > 0, self._data)
+        actor = options.remote(self._store, self._resources.threads, self._placement.gpus, self._data)
         self._starting[actor.ready.remote()] = actor
 
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:

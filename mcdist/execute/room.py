@@ -17,9 +17,14 @@ def peak(device: torch.device) -> int:
 
 
 def left(device: torch.device) -> int:
-    """Bytes that could be had now; as many as one could wish for where nobody says."""
+    """Bytes that could be had now; as many as one could wish for where nobody says.
+
+    On a GPU of which the process has a share only, no more than is left of that, whatever others have left of theirs.
+    """
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        free, total = torch.cuda.mem_get_info(device)
+        share = torch.cuda.get_per_process_memory_fraction(device)
+        return int(min(free, share * total - torch.cuda.memory_reserved(device)))
     return bytes_said("/proc/meminfo", "MemAvailable") or 1 << 62
 
 
