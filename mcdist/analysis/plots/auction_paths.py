@@ -24,6 +24,7 @@ __all__ = ["plot_barrier_sizes", "plot_reducibility_sizes", "plot_revenue"]
 Families = Mapping[str, str]
 
 _SMALLEST = 1e-2  # percent: below it the axis is linear, so that barriers of 0 have a place
+_LEAST = 0.01  # the greatest eps that an axis shows, at least
 _DODGE = 0.5  # of the distance of two sizes: all kinds lie within
 
 
@@ -52,7 +53,7 @@ def plot_revenue(
         t, mean, low, high = (mine[c].to_numpy(dtype=float) for c in ("t", "estimate", "low", "high"))
         label = ", ".join(f"{name.replace('_', ' ')} {_plain(part)}" for name, part in zip(by, key, strict=True))
         ax.plot(t, mean, color=shade, linewidth=1.6, label=label)
-        ax.fill_between(t, low, high, color=shade, alpha=0.18, linewidth=0)
+        ax.fill_between(t, np.maximum(low, 0.0), high, color=shade, alpha=0.18, linewidth=0)
         ax.plot(t[[0, -1]], mean[[0, -1]], color=shade, marker="o", markersize=4.5, linestyle="", clip_on=False)
     for border in _borders(points):
         ax.axvline(border, color=MUTED, linewidth=0.9, linestyle=":", zorder=0)
@@ -133,7 +134,7 @@ def plot_reducibility_sizes(menus: pd.DataFrame, ax: Axes, *, level: float = 0.9
         mine, means = rows[rows["label"] == label], table[table["label"] == label]
         for _, part in mine.groupby("menu_size"):
             x = np.log2(part["menu_size"].to_numpy(dtype=float)) + shift + 0.06 * spread(len(part)) - 0.1
-            ax.scatter(x, part["reducibility"], s=15, color=colour, alpha=0.55, linewidth=0, clip_on=False)
+            ax.scatter(x, part["reducibility"], s=15, color=colour, alpha=0.55, linewidth=0)
         x, mean, low, high = (
             means[c].to_numpy(dtype=float)
             for c in ("menu_size", "reducibility", "reducibility_low", "reducibility_high")
@@ -151,7 +152,9 @@ def plot_reducibility_sizes(menus: pd.DataFrame, ax: Axes, *, level: float = 0.9
             label=label or None,
         )
     ax.set(xlabel="menu size", ylabel="eps for which it is reducible")
-    ax.set_ylim(bottom=0)
+    shown = [rows["reducibility"].to_numpy(dtype=float), table["reducibility_high"].to_numpy(dtype=float)]
+    top = np.nanmax(np.concatenate(shown), initial=_LEAST)
+    ax.set_ylim(-0.05 * top, 1.08 * top)
     _sizes(ax, np.unique(table["menu_size"].to_numpy(dtype=float)))
     return ax
 

@@ -15,6 +15,12 @@ from mcdist.analysis.report.sweep import SweepTables
 
 __all__ = ["AuctionChapter", "auction_chapters", "of_auctions", "without_auctions"]
 
+KINDS = {
+    kind: place
+    for place, kind in enumerate(
+        ("linear", "logits", "bezier", "chain", "autoneb", "three_pieces", "five_pieces", "large_menu")
+    )
+}
 MECHANISMS = ("rochetnet", "affine_maximizer")
 
 
@@ -112,8 +118,9 @@ def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
         return pd.DataFrame()
     if "path" not in parts[0].columns:
         return pd.concat(parts, ignore_index=True)
+    kinds = {str(name): str(kind) for part in parts for name, kind in zip(part["path"], part["kind"], strict=True)}
     names = dict.fromkeys(str(name) for part in parts for name in part["path"].cat.categories)
-    order = sorted(names, key=lambda name: not name.startswith("linear"))
+    order = sorted(names, key=lambda name: KINDS.get(kinds[name], len(KINDS)))
     dtype = pd.CategoricalDtype(order, ordered=True)
     plain = [part.assign(path=part["path"].astype(str), kind=part["kind"].astype(str)) for part in parts]
     rows = pd.concat(plain, ignore_index=True)

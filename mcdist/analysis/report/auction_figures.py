@@ -21,6 +21,7 @@ Families = Mapping[str, str]
 
 _SEEDS = 4  # menus of one size side by side
 _ROWS = 3  # sizes that are drawn: the least, the middle one, the greatest
+_ROOM, _LEAST = 0.12, 0.01  # above and below mean revenues: of their range, and of the greatest
 _PLANE, _LINE = 2.95, 1.35  # inches
 
 
@@ -56,19 +57,21 @@ def _with_areas(options: pd.DataFrame) -> set[str]:
 def revenues(chapter: AuctionChapter, families: Families) -> Picture | None:
     """Mean revenue along each kind of path, one panel each, a line for each menu size; None without profiles."""
     paths, _ = without_tours(chapter.paths)
-    if paths.empty or chapter.path_points.empty:
+    paths = paths[paths["path_id"].isin(chapter.path_points["path_id"])]
+    if paths.empty:
         return None
     parts = [(str(label), part) for label, part in paths.groupby("path", observed=True)]
     figure, axes = panels(len(parts), columns=3, height=2.5)
     by = ("menu_size", "label") if paths["label"].nunique() > 1 else ("menu_size",)
-    ranges = []
+    means = []
     for ax, (label, part) in zip(axes, parts, strict=True):
         plot_revenue(chapter.path_points, part, ax, by=by, families=families)
         ax.set_title(label.replace("_", " "), fontsize=10, color=INK)
-        ranges.append(ax.get_ylim())
-    low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
+        means += [np.asarray(line.get_ydata(), dtype=float) for line in ax.get_lines() if line.get_linestyle() == "-"]
+    low, high = float(np.nanmin(np.concatenate(means))), float(np.nanmax(np.concatenate(means)))
+    room = max(_ROOM * (high - low), _LEAST * abs(high))
     for ax in axes:
-        ax.set_ylim(low, high)
+        ax.set_ylim(low - room, high + room)
     legend(figure, axes[0])
     return picture(figure, f"Mean revenue against t for each kind of path. {chapter.name}.")
 
