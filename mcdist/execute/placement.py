@@ -94,7 +94,7 @@ def check_feasible(cpus: float, gpus: float, more: Iterable[Node] = ()) -> None:
     )
 
 
-def room(resources: ResourcesSpec, gpus: float, more: Iterable[Node] = ()) -> int:
+def room(resources: ResourcesSpec, gpus: float, more: Iterable[Node] = (), there: Iterable[Node] | None = None) -> int:
     """The number of workers: as asked for, or as many as fit on the nodes there are, or on `more` where that is more.
 
     Workers without a GPU are kept off nodes with GPUs where others can hold them. Ray does so as well, as far as there
@@ -102,7 +102,9 @@ def room(resources: ResourcesSpec, gpus: float, more: Iterable[Node] = ()) -> in
     """
     if resources.workers != "auto":
         return resources.workers
-    return max(_fitting(nodes(), resources.cpus, gpus), _fitting(more, resources.cpus, gpus))
+    return max(
+        _fitting(nodes() if there is None else there, resources.cpus, gpus), _fitting(more, resources.cpus, gpus)
+    )
 
 
 def _fitting(those: Iterable[Node], cpus: float, gpus: float) -> int:
@@ -128,8 +130,9 @@ class Placement:
 
     def workers(self, most: int) -> int:
         """How many workers there should be by now, at least one, and no more than `most`."""
-        size = max(1, min(most, room(self._resources, self.gpus, self._more)))
-        if not any(node.fits(self.cpus, self.gpus) for node in nodes()):
+        there = nodes()  # once: hundreds of them take Ray a while
+        size = max(1, min(most, room(self._resources, self.gpus, self._more, there)))
+        if not any(node.fits(self.cpus, self.gpus) for node in there):
             self._notes.append(f"no node has {self.cpus:g} CPU and {self.gpus:g} GPU now: waiting for one that has")
         elif self._size not in (0, size):
             self._notes.append(f"nodes have come or gone: {size} worker(s) now, before {self._size}")

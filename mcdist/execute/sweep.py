@@ -153,6 +153,8 @@ def _run(
     def say(line: str) -> None:
         print(f"{plan.spec.name}: {line}", file=out, flush=True)
 
+    for note in workers.notes() if workers is not None else ():
+        say(note)
     scheduler = scheduled(plan, remains, store, workers, say)
     # only what is old: a pack that is done again replaces its own files, and another driver may be between its rows
     # and its commit right now
