@@ -35,7 +35,7 @@ class Head:
         """Run a command as a client of this head would: exit code, what it said. A variable that is None is not set."""
         env = {name: value for name, value in (self.environment | environment).items() if value is not None}
         done = subprocess.run(
-            [str(_BIN / words[0]), *words[1:]], cwd=cwd, env=env, timeout=240.0,
+            [str(_BIN / words[0]), *words[1:]], cwd=cwd, env=env, timeout=900.0,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout
