@@ -10,6 +10,7 @@ from mcdist.bench.suites.pack import PACK_COMPILED, PACK_CURVES, PACK_MLP
 from mcdist.bench.suites.plan import PLAN
 from mcdist.bench.suites.profile import PROFILE
 from mcdist.bench.suites.resume import RESUME
+from mcdist.bench.suites.scale import SCALE
 from mcdist.bench.suites.scaling import SCALING
 from mcdist.bench.suites.sweep import SWEEP
 
@@ -27,5 +28,6 @@ SUITES: dict[str, Suite] = {
     "dispatch": DISPATCH,
     "resume": RESUME,
     "plan": PLAN,
+    "scale": SCALE,
     "gpu": GPU,
 }
