@@ -20,9 +20,10 @@ def menu(size: int, seed: int, **columns: Any) -> Row:
     setting = columns.get("setting", "uniform_2")
     mechanism = columns.get("mechanism", "rochetnet")
     problem = columns.get("problem", f"{setting}/{mechanism} {size}")
+    name = f"{problem}-{seed}".replace("/", "-").replace(" ", "-")
     revenue = OPTIMUM * (1 - 0.01 * 8 / size) - 1e-4 * seed
     return {
-        **{"task_id": f"{problem}-{seed}", "endpoint_id": f"{problem}-{seed}", "problem": problem, "setting": setting},
+        **{"task_id": name, "endpoint_id": name, "problem": problem, "setting": setting},
         **{"mechanism": mechanism, "n": 2, "m": 1, "menu_size": size, "allocation": "projection", "kappa": 100.0},
         **{"iterations": 2000, "seed": seed, "epochs": 20, "optimizer": "adam", "lr": 0.02, "batch_size": 1024},
         **{"schedule": "cosine", "revenue_soft": revenue - 0.01, "revenue": revenue + 0.003, "stderr": 0.002},
