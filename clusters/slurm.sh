@@ -31,7 +31,8 @@ export RAY_AUTH_TOKEN_PATH=$PWD/.ray-token-$SLURM_JOB_ID
 (umask 077 && python -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH")
 trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${hosts[0]}
 port=$((20000 + SLURM_JOB_ID % 10000))  # of this allocation
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
 

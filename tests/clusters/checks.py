@@ -101,14 +101,14 @@ def _workers(config: Config) -> Iterator[str]:
             yield f"{name}: has fewer CPUs than GPUs, and a worker takes one of each"
         if not node["min_workers"] <= node["max_workers"] <= config["max_workers"]:
             yield f"{name}: min_workers <= max_workers <= those of the cluster does not hold"
-    if sum(node["min_workers"] for node in workers.values()) < 1:
-        yield "workers: none is there from the beginning, and a sweep that finds no GPU ends"
+    if any(node["min_workers"] for node in workers.values()):
+        yield "workers: some are there, and cost, where there is no work"
     spot = {name: _is_spot(node["node_config"]) for name, node in workers.items()}
     if set(spot.values()) != {True, False}:
         yield "workers: not both spot and on demand"
-    for name, is_spot in spot.items():
-        if is_spot and workers[name]["min_workers"]:
-            yield f"{name}: a spot node cannot be promised"
+    ranks = {is_spot: workers[name].get("priority", 0) for name, is_spot in spot.items()}
+    if ranks.get(True, 0) <= ranks.get(False, 0):
+        yield "workers: those on demand are not the last choice"
 
 
 def _is_spot(node: Config) -> bool:

@@ -10,6 +10,7 @@ import ray
 import yaml
 
 from clusters.checks import IMAGE, filled
+from mcdist.spec import load_spec
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "clusters"
 
@@ -101,7 +102,7 @@ def test_parameters_of_ray_start_are_strings_that_it_knows(cluster: dict[str, An
 def test_the_head_takes_no_work_and_the_workers_have_several_gpus(cluster: dict[str, Any]) -> None:
     assert cluster["headGroupSpec"]["rayStartParams"] == {"num-cpus": "0", "num-gpus": "0"}
     [group] = cluster["workerGroupSpecs"]
-    assert 1 <= group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]  # one is there from the beginning
+    assert 0 == group["minReplicas"] == group["replicas"] < group["maxReplicas"]  # none costs where there is no work
     [container] = group["template"]["spec"]["containers"]
     for amounts in container["resources"].values():  # what Kubernetes takes of GPUs: as many requested as allowed
         assert int(amounts["nvidia.com/gpu"]) > 1
@@ -116,8 +117,19 @@ def test_token_store_and_end(job: dict[str, Any], cluster: dict[str, Any]) -> No
     assert "generateName" in job["metadata"]  # created again and again
     assert all(pod["serviceAccountName"] == "fill-in-service-account" for pod in pods(cluster))
     assert all(pod["restartPolicy"] == "Never" for pod in pods(cluster))  # as Ray's autoscaler v2 wants it
-    spec = job["spec"]["entrypoint"].partition("mcdist run ")[2].split()[0]
-    assert (FOLDER.parent / spec.removeprefix("/home/ray/mcdist/")).exists()
+
+
+def test_the_entry_point_asks_for_all_gpus_of_all_replicas(job: dict[str, Any], cluster: dict[str, Any]) -> None:
+    """Of Kubernetes mcdist knows nothing: how many workers there may be is said, and that pods are started for them."""
+    words = job["spec"]["entrypoint"].partition("mcdist run ")[2].split()
+    settings = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    resources = load_spec(FOLDER.parent / words[0].removeprefix("/home/ray/mcdist/"), settings).resources
+    assert words[1:3] == ["--store", "fill-in-store"]
+    [group] = cluster["workerGroupSpecs"]
+    [container] = group["template"]["spec"]["containers"]
+    gpus = int(container["resources"]["limits"]["nvidia.com/gpu"])
+    assert (resources.workers, resources.gpus) == (group["maxReplicas"] * gpus, 1)
+    assert resources.autoscaling == "on"
 
 
 def test_one_version_of_ray_everywhere(cluster: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.scripts.scripts import cli
 
 from clusters.checks import filled, named_placeholders, problems
+from mcdist.execute.placement import startable
 
 FILES = ("aws-gpu.yaml", "gcp-gpu.yaml", "azure-gpu.yaml", "local.yaml")
 CLOUDS = FILES[:3]
@@ -46,6 +47,15 @@ def test_ray_takes_it(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_is_wrong_that_ray_lets_through(name: str) -> None:
     assert problems(load(name)) == []
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_a_sweep_knows_what_may_be_started(name: str, tmp_path: Path) -> None:
+    """From the copy of the file that `ray up` leaves on the head: workers are asked for before there is any node."""
+    (tmp_path / "bootstrap.yaml").write_text(yaml.safe_dump(of_ray(load(name))))
+    more = {node.type: node for node in startable(str(tmp_path / "bootstrap.yaml"))}
+    assert more.keys() == {"gpu_spot", "gpu_on_demand"}
+    assert (more["gpu_spot"].many, more["gpu_spot"].fits(1, 1), more["gpu_spot"].fits(1, 0.5)) == (8, 32, 64)
 
 
 @pytest.mark.parametrize("name", [*FILES, "kuberay-rayjob.yaml", "slurm.sh"])
@@ -111,8 +121,9 @@ BROKEN: list[tuple[str, str, object, str]] = [  # file, what in it becomes what,
     ("aws", f"{SPOT}/resources/GPU", GONE, "gpu_spot: has not several GPUs"),
     ("aws", f"{SPOT}/resources/CPU", 2, "gpu_spot: has fewer CPUs than GPUs"),
     ("aws", f"{SPOT}/max_workers", 99, "gpu_spot: min_workers <= max_workers"),
-    ("aws", f"{DEMAND}/min_workers", 0, "none is there from the beginning"),
-    ("aws", f"{SPOT}/min_workers", 1, "a spot node cannot be promised"),
+    ("aws", f"{DEMAND}/min_workers", 1, "some are there, and cost"),
+    ("gcp", f"{SPOT}/priority", GONE, "those on demand are not the last choice"),
+    ("gcp", f"{DEMAND}/priority", 1, "those on demand are not the last choice"),
     ("aws", f"{SPOT}/node_config/InstanceMarketOptions", GONE, "not both spot and on demand"),
     ("aws", f"{SPOT}/node_config/IamInstanceProfile", GONE, "no right to the store"),
     ("gcp", f"{SPOT}/node_config/serviceAccounts", GONE, "no right to the store"),
