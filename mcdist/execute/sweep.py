@@ -13,6 +13,7 @@ from mcdist.execute.driver import Signals, Summary, drive
 from mcdist.execute.executor import Executor
 from mcdist.execute.halving import StoredHalvings
 from mcdist.execute.packing import choices
+from mcdist.execute.preflight import preflight
 from mcdist.execute.progress import ProgressDisplay, duration
 from mcdist.execute.scheduler import Scheduler
 from mcdist.execute.serial import SerialExecutor
@@ -123,6 +124,7 @@ def run_sweep(
             if len(remains.settled) < len(plan.tasks):
                 workers = _executor(executor, prepared, address)
                 signals.install()
+            preflight(uri, on_ray=executor == "ray" and workers is not None)
             return _run(plan, prepared, remains, open_store(uri, create=True), workers, out)
         except BaseException:
             if signals.number is None:
@@ -139,15 +141,14 @@ def _executor(name: ExecutorName, prepared: Prepared, address: str | None) -> Ex
     if name == "serial":
         return SerialExecutor(resources, prepared.datasets)
     # Ray takes seconds to import, and a finished sweep needs none
-    from mcdist.execute.ray_pool import RayExecutor
+    from mcdist.execute.ray_metered import MeteredRay
 
-    return RayExecutor(resources, prepared.datasets, address)
+    return MeteredRay(resources, prepared.datasets, address, prepared.spec.name)
 
 
 def _run(
     plan: Plan, prepared: Prepared, remains: Remains, store: Store, workers: Executor | None, out: TextIO
 ) -> Summary:
-    store.check_writable()
     number = 0 if workers is None else workers.start(store.uri, len(plan.tasks.keys() - remains.settled.keys()))
 
     def say(line: str) -> None:
@@ -205,7 +206,7 @@ def _work(
     )
     if packs < number and plan.spec.resources.pack == "auto":
         print(f"note: {packs} packs leave {number - packs} worker(s) idle; resources.pack makes smaller ones", file=out)
-    progress = ProgressDisplay(counts, done, kinds, costs, number, out)
+    progress = ProgressDisplay(counts, done, kinds, costs, number, out, workers.publish)
     try:
         drive(scheduler, workers, store, progress)
     finally:

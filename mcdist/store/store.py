@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +16,7 @@ from mcdist.store.commit import PackResult, commit, written
 from mcdist.store.compaction import Compacted
 from mcdist.store.files import Files
 from mcdist.store.location import check_can_create, found, locate, make
+from mcdist.store.probe import try_out
 from mcdist.store.rows import to_parquet
 from mcdist.store.view import committed, read_table, settled
 
@@ -83,17 +83,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Write, read and delete a small file; StoreError with the system's reason if that fails."""
-        name, data = f"{layout.TEMPORARY}/probe-{uuid.uuid4().hex}", b"mcdist"
-        try:
-            self._files.write(name, data)
-            intact = self._files.read(name) == data
-            self._files.delete(name)
-        except StoreError:
-            raise
-        except Exception as error:  # each remote back end has errors of its own
-            raise StoreError(f"cannot write {self.uri}: {type(error).__name__}: {error}") from error
-        if not intact:
-            raise StoreError(f"cannot write {self.uri}: what was written reads back differently")
+        try_out(self._files)
 
     # Results
 
