@@ -100,6 +100,11 @@ class Background:
             raise self._error
 
 
+def commits(store: Path) -> int:
+    """How many packs have been committed."""
+    return sum(not file.name.startswith("0-") for file in (store / "tables" / "tasks").glob("*.parquet"))
+
+
 def committed(store: Path) -> pd.Series[Any]:
     """started_at of the tasks that are in the store by now, by task id."""
     frame = pd.read_parquet(store / "tables" / "tasks")

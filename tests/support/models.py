@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import torch
@@ -33,6 +34,18 @@ class KillsItsWorkerOnce(Mine):
         if self.training and x.shape[0] > 2 and fuse.exists():
             fuse.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FillsMemoryOnce(Mine):
+    """Takes 4 GiB in the first training step that finds the file $MCDIST_TEST_FUSE, which it removes, and waits."""
+
+    def fate(self, x: Tensor) -> None:
+        fuse = Path(os.environ.get("MCDIST_TEST_FUSE", "/nonexistent"))
+        if self.training and x.shape[0] > 2 and fuse.exists():
+            fuse.unlink()
+            taken = [b"x" * (1 << 28) for _ in range(16)]
+            time.sleep(60)
+            del taken
 
 
 class KillsItsWorkerAlways(Mine):
