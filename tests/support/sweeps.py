@@ -71,6 +71,36 @@ def every_kind_of_task() -> dict[str, Any]:
     )
 
 
+def every_path_of_auctions() -> dict[str, Any]:
+    """Two menus and two affine maximizers, every kind of path that an auction has at its size, curvature, a plane and
+    relaxations: every table of auctions, in a second.
+    """
+    train = {"epochs": 2, "lr": 0.05, "batch_size": 64, "optimizer": "adam"}
+    small = {"menu_size": 15, "iterations": 4, "samples": 400, "fit_samples": 200}
+    return {
+        "name": "auctions",
+        "problem": [
+            {"kind": "rochetnet", "setting": "uniform_2"} | small,
+            {"kind": "affine_maximizer", "setting": "bidders_2_items_2"} | small,
+        ],
+        "endpoints": {"seeds": 2, "train": train},
+        "paths": [
+            {"kind": "linear", "align": "weights"},
+            {"kind": "logits"},
+            {"kind": "bezier", "align": "weights", "train": train},
+            {"kind": "three_pieces"},
+            {"kind": "five_pieces", "keep": 3},
+        ],
+        "measure": {
+            "profile": {"points": 16},
+            "curvature": {"measures": ["lambda_max"], "points": 3, "samples": 50, "kinds": ["bezier"]},
+            "plane": {"points": 3, "kinds": ["bezier"]},
+        },
+        "relaxations": {"lr": 0.01, "batch_size": 8, "samples": 50, "starts": [0.5], "time": 0.02, "kinds": ["bezier"]},
+        "resources": PLAIN | {"pack": 2},
+    }
+
+
 def _ensembles(curve: dict[str, Any]) -> list[dict[str, Any]]:
     """Every method: runs from a seed, from the midst of a training (where the branches begin, too) and from its end;
     as many runs as the budget says, and one long one. Of 7 steps an epoch: cycles of 4.
@@ -100,7 +130,7 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
 
 _KEYS = (
     *("task_id", "sweep", "role", "t", "metric", "epoch", "cycle", "measure", "operator", "layer", "index", "x", "y"),
-    *("s0", "replica", "step", "steps", "iteration", "member"),
+    *("s0", "replica", "step", "steps", "iteration", "member", "option"),
 )
 
 
