@@ -17,7 +17,7 @@ from mcdist.analysis.pairs import check_columns, groups, without_tours
 from mcdist.analysis.resampled import resampled
 from mcdist.analysis.resampling import stream
 
-__all__ = ["MIN_SIZES", "SETTING", "barrier_trend", "reducibility_trend", "with_menus"]
+__all__ = ["MIN_SIZES", "SETTING", "barrier_trend", "reducibility_trend", "seed_units", "with_menus"]
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def _trends(
     flat: str,
     level: float,
 ) -> pd.DataFrame:
-    seeds = _seeds(menus)
+    seeds = seed_units(menus)
     records = []
     for key, mine in groups(rows, by):
         x, y = np.log2(mine["menu_size"].to_numpy(dtype=float)), mine[value].to_numpy(dtype=float)
@@ -136,7 +136,7 @@ def _fitted(
     }
 
 
-def _seeds(menus: pd.DataFrame) -> dict[str, str]:
+def seed_units(menus: pd.DataFrame) -> dict[str, str]:
     """The seed that each menu shares with those of other sizes in its setting."""
     rows = menus.drop_duplicates("endpoint_id")
     keys = rows[[*MECHANISM, "seed"]].astype(str).agg("/".join, axis=1)

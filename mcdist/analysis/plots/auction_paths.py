@@ -53,7 +53,7 @@ def plot_revenue(
         t, mean, low, high = (mine[c].to_numpy(dtype=float) for c in ("t", "estimate", "low", "high"))
         label = ", ".join(f"{name.replace('_', ' ')} {_plain(part)}" for name, part in zip(by, key, strict=True))
         ax.plot(t, mean, color=shade, linewidth=1.6, label=label)
-        ax.fill_between(t, np.maximum(low, 0.0), high, color=shade, alpha=0.18, linewidth=0)
+        ax.fill_between(t, np.maximum(low, 0.0), high, color=shade, alpha=0.12, linewidth=0)
         ax.plot(t[[0, -1]], mean[[0, -1]], color=shade, marker="o", markersize=4.5, linestyle="", clip_on=False)
     for border in _borders(points):
         ax.axvline(border, color=MUTED, linewidth=0.9, linestyle=":", zorder=0)
@@ -116,7 +116,7 @@ def plot_barrier_sizes(
     ax.yaxis.set_minor_locator(NullLocator())
     top = np.nanmax(table[["estimate", "high"]].to_numpy(dtype=float), initial=_SMALLEST)
     ax.set_ylim(-0.15 * _SMALLEST, 1.4 * top)
-    ax.set(xlabel="menu size", ylabel="mean barrier (% of the lesser end's revenue)")
+    ax.set(xlabel="menu size", ylabel="mean barrier (% of revenue)")
     _sizes(ax, sizes)
     return ax
 

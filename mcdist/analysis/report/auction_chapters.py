@@ -119,7 +119,9 @@ def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if "path" not in parts[0].columns:
         return pd.concat(parts, ignore_index=True)
     kinds = {str(name): str(kind) for part in parts for name, kind in zip(part["path"], part["kind"], strict=True)}
-    names = dict.fromkeys(str(name) for part in parts for name in part["path"].cat.categories)
+    names = dict.fromkeys(
+        str(name) for part in parts for name in part["path"].cat.remove_unused_categories().cat.categories
+    )
     order = sorted(names, key=lambda name: KINDS.get(kinds[name], len(KINDS)))
     dtype = pd.CategoricalDtype(order, ordered=True)
     plain = [part.assign(path=part["path"].astype(str), kind=part["kind"].astype(str)) for part in parts]

@@ -52,8 +52,9 @@ def barrier_claims(summary: pd.DataFrame, comparison: pd.DataFrame) -> list[Clai
             f"{row['shown_pairs']} of {row['judged']} pairs, {share(row['shown'], row['shown_low'], row['shown_high'])}"
         )
         text += f"; median {_percent(row, 'estimate')} of the lesser end's revenue"
-        known = verdict(row["shown_low"], row["shown_high"], _HALF)
-        claims.append(Claim("Straight lines have barriers: most pairs", size_of(row), known, _why(text, row)))
+        most = row["low"] > 0 and row["shown"] > _HALF
+        known = SHOWN if most else OPPOSITE if row["shown_high"] < _HALF else NOT_SHOWN
+        claims.append(Claim("Straight lines have barriers", size_of(row), known, _why(text, row)))
     matched = comparison["path"].str.startswith("linear, aligned") & (comparison["reference"] == "linear")
     for _, row in comparison[matched].iterrows():
         text = f"by {_percent(row, 'lower')} of revenue, {number(row['barrier'])} in place of"
@@ -64,7 +65,7 @@ def barrier_claims(summary: pd.DataFrame, comparison: pd.DataFrame) -> list[Clai
 
 
 def promise_claims(promises: pd.DataFrame) -> list[Claim]:
-    """Of `promise_summary` by menu size, label and kind: one promise that is broken shows the opposite."""
+    """Of `promise_summary` by label and kind: one promise that is broken shows the opposite."""
     claims = []
     for _, row in promises.iterrows():
         broken = row["judged"] - row["kept"]
@@ -72,7 +73,7 @@ def promise_claims(promises: pd.DataFrame) -> list[Claim]:
         text = f"{row['kept']} of {row['judged']} kept"
         text += f", {share(row['share'], row['share_low'], row['share_high'])}" if row["judged"] else ""
         text += f"; greatest promise {number(row['eps_most'])}, greatest loss {number(row['shortfall_most'])}"
-        where = f"{size_of(row)}, {str(row['kind']).replace('_', ' ')}"
+        where = ", ".join(filter(None, (str(row["kind"]).replace("_", " "), str(row["label"]))))
         claims.append(Claim("Paths made of their ends keep their promises", where, known, text))
     return claims
 

@@ -22,7 +22,7 @@ Families = Mapping[str, str]
 _SEEDS = 4  # menus of one size side by side
 _ROWS = 3  # sizes that are drawn: the least, the middle one, the greatest
 _ROOM, _LEAST = 0.12, 0.01  # above and below mean revenues: of their range, and of the greatest
-_PLANE, _LINE = 2.95, 1.35  # inches
+_PLANE, _LINE = 2.75, 1.35  # inches
 
 
 def menus(chapter: AuctionChapter) -> Picture | None:

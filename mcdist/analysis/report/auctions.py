@@ -11,7 +11,7 @@ import pandas as pd
 from mcdist.analysis.auction_paths import auction_barriers, barrier_comparison, promise_summary
 from mcdist.analysis.auctions_published import published_auctions
 from mcdist.analysis.lengths import path_summary
-from mcdist.analysis.menu_trends import barrier_trend, reducibility_trend
+from mcdist.analysis.menu_trends import barrier_trend, reducibility_trend, seed_units
 from mcdist.analysis.menus import menu_summary
 from mcdist.analysis.report.auction_chapters import AuctionChapter
 from mcdist.analysis.report.auction_claims import (
@@ -74,7 +74,8 @@ def chapter_rows(chapter: AuctionChapter, families: Families) -> dict[str, Any]:
     if barriers is not None and comparison is not None:
         claims += barrier_claims(barriers, comparison)
     if promises is not None:
-        claims += promise_claims(promises)
+        of_all = promise_summary(chapter.paths, ("label", "kind"), families=seed_units(chapter.menus))
+        claims += promise_claims(of_all)
     claims += trend_claims(trends, reducible)
     return {
         "claims": sorted(claims, key=lambda claim: _order(claims, claim)),
@@ -206,7 +207,9 @@ def _matched(chapter: AuctionChapter, families: Families) -> list[Row]:
         part=chapter.alignments["moved"] / chapter.alignments["units"],
     )
     by = (*_WITHIN, "method")
-    found = [pair_summary(table, "alignments", by, name, families=families) for name in ("closer", "part")]
+    found = [
+        pair_summary(table, "alignments", by, name, families=families, at_least=0.0) for name in ("closer", "part")
+    ]
     return [
         {
             "size": size_of(row),
