@@ -37,6 +37,7 @@ __all__ = ["ProblemSize", "task_cost"]
 
 _STEP = 3.0  # forward, and backward at twice that
 _PRODUCT = 6.0  # of the Hessian with a vector
+_POSITIONS = {"three_pieces": 25, "five_pieces": 41, "large_menu": 41}  # where promises are put to the test
 _PRODUCTS = 30  # until an eigenvalue has settled
 _NEB_STEPS = {"long": 18_000, "short": 14_000}
 
@@ -89,7 +90,9 @@ def _path(spec: PathTask, size: ProblemSize) -> float:
         neb = spec.path.neb
         pivots = (neb.beginning + neb.most) / 2 + 2
         return _STEP * _neb_steps(neb) * neb.batch_size * pivots + pivots * neb.dense * size.train
-    return 0.0 if spec.path.train is None else _training(spec.problem, spec.path.train, size) * spec.path.draws
+    if spec.path.train is None:
+        return float(_POSITIONS.get(spec.path.kind, 0) * size.evaluated)
+    return _training(spec.problem, spec.path.train, size) * spec.path.draws
 
 
 def _profile(spec: ProfileTask, size: ProblemSize) -> float:

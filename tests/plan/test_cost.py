@@ -21,6 +21,8 @@ def test_a_path_costs_its_training_by_its_draws() -> None:
     path = PathSpec(kind="bezier", train=TRAIN, draws=2, bends=5)
     assert task_cost(PathTask(problem=PROBLEM, path=path), SIZE) == 3 * 7 * 100 * 2
     assert task_cost(PathTask(problem=PROBLEM, path=PathSpec(kind="linear")), SIZE) == 0
+    pieces = PathTask(problem=PROBLEM, path=PathSpec(kind="five_pieces"))
+    assert task_cost(pieces, SIZE) == (5 * 8 + 1) * SIZE.evaluated
 
 
 def test_a_point_of_a_profile_is_the_batchnorm_pass_and_one_evaluation() -> None:
