@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
+
+from fsspec.asyn import AsyncFileSystem
 
 from mcdist.store.attempts import attempt
 from mcdist.store.files import Entry, Files, Threads
@@ -36,6 +38,9 @@ class RemoteFiles(Files):
         # s3fs would read the parts of a large file side by side, each as it is by then: not whole where it is replaced
         parameters = inspect.signature(fs.cat_file).parameters
         self._whole = {"max_concurrency": 1} if "max_concurrency" in parameters else {}
+        # fsspec's own walk through folders passes over what it cannot list: rows would be missing, and nobody told
+        walks = getattr(type(fs), "_find", AsyncFileSystem._find) is AsyncFileSystem._find
+        self._loudly = {"on_error": "raise"} if walks else {}
 
     def path(self, name: str) -> str:  # noqa: D102
         return f"{self.root}/{name}" if name else self.root
@@ -111,20 +116,20 @@ class RemoteFiles(Files):
         return attempt("list", self.uri, call)
 
     def list(self, folder: str, *, deep: bool = False) -> list[Entry]:  # noqa: D102
-        def call() -> dict[str, dict[str, Any]]:
+        def call() -> Iterable[dict[str, Any]]:
             self.fs.invalidate_cache()
             try:
-                found: dict[str, dict[str, Any]] = self.fs.find(
-                    self.path(folder), maxdepth=None if deep else 1, detail=True
-                )
+                if deep:
+                    found: dict[str, dict[str, Any]] = self.fs.find(self.path(folder), detail=True, **self._loudly)
+                    return found.values()
+                return [info for info in self.fs.ls(self.path(folder), detail=True) if info["type"] == "file"]
             except FileNotFoundError:
-                return {}
-            return found
+                return []
 
         start = len(self.root) + 1
         return sorted(
             Entry(info["name"][start:], int(info["size"]), self._modified(info), str(info.get("ETag", "")))
-            for info in attempt("list", self._where(folder), call).values()
+            for info in attempt("list", self._where(folder), call)
         )
 
     def together(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Sequence[Result]:  # noqa: D102

@@ -21,14 +21,17 @@ Fault = Callable[[str, str], bool]
 class S3:
     """The server; its address, keys and region are in the environment, where every client looks for them.
 
-    requests: method and path of all since `forget`. delay_s: that every answer takes.
+    requests: method and path of all since `forget`. delay_s: that every answer takes. pause: what a request does, once,
+    before it is answered.
     """
 
     def __init__(self, application: Any) -> None:
         self._application = application
         self.requests: list[tuple[str, str]] = []
         self.delay_s = 0.0
+        self.pause: Callable[[], object] | None = None
         self._fault: Fault = lambda method, path: False
+        self._too_late = False
         self._lock = threading.Lock()
 
     def uri(self, name: str = "store") -> str:
@@ -39,25 +42,36 @@ class S3:
         self.requests.clear()
 
     @contextmanager
-    def failing(self, fault: Fault) -> Iterator[None]:
-        """Answer 503, "please come back later", to requests of which `fault(method, path)` says so."""
-        self._fault = fault
+    def failing(self, fault: Fault, *, after: bool = False) -> Iterator[None]:
+        """Answer 503, "please come back later", to requests of which `fault(method, path)` says so.
+
+        after: do what they ask for, though.
+        """
+        self._fault, self._too_late = fault, after
         try:
             yield
         finally:
-            self._fault = lambda method, path: False
+            self._fault, self._too_late = lambda method, path: False, False
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         with self._lock:
             self.requests.append((method, path))
             fails = self._fault(method, path)
+            pause, self.pause = self.pause, None
         time.sleep(self.delay_s)
-        if fails:
+        answer: Iterable[bytes] = []
+        if not fails:
+            answer = self._application(environ, start_response)
+        elif self._too_late:
+            self._application(environ, lambda *_: None)
+        else:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if pause is not None:
+            pause()
+        if fails:
             start_response("503 Service Unavailable", [("Content-Length", str(len(_BUSY)))])
-            return [] if method == "HEAD" else [_BUSY]
-        answer: Iterable[bytes] = self._application(environ, start_response)
+            answer = [] if method == "HEAD" else [_BUSY]
         return answer
 
 
