@@ -108,7 +108,12 @@ MADE = (
     Column("pieces", INT, "pieces of a path that is made of its ends; null where they mean nothing each"),
     Column("kept_a", INT, "|K1|, options kept of end a, the default counted"),
     Column("kept_b", INT, "|K2|, likewise of end b"),
-    Column("eps_promised", REAL, "most revenue that the path loses, as promised on the fit sample", "value"),
+    Column(
+        "eps_promised",
+        REAL,
+        "most revenue that the path loses, as promised on the fit sample; eps_sharp where values have no bound",
+        "value",
+    ),
     Column("eps_sharp", REAL, "the same from the revenue of the options given up, on that sample", "value"),
     Column("eps_measured", REAL, "what the promise would be on the held-out valuations", "value"),
     Column("shortfall", REAL, "lesser revenue of the ends less the least on the path, held out; >= 0", "value"),

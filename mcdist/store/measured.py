@@ -98,7 +98,7 @@ MEASURED = (
     ),
     Table(
         "planes",
-        "one grid point of a plane in weight space",
+        "one grid point of a plane in weight space; nothing is measured where weights are no point of the problem",
         (
             Column("plane_id", STR, "the task that measured the plane"),
             Column("problem", STR, "label of the problem"),

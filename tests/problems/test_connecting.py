@@ -155,8 +155,10 @@ def test_a_pairing_at_random_breaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for wrong, linear in ((reordered, True), (unpaired, False)):
         monkeypatch.setattr(pieces, "pairing", wrong)
-        found = connected(problem, "three_pieces", a, b).columns
-        assert found["outer_changed"] > 0.1
+        made = connected(problem, "three_pieces", a, b)
+        found, plainly = made.columns, again(problem, "three_pieces", made.controls)
+        assert found["outer_changed"] == plainly["outer_changed"] > 0.1
+        assert found["middle_deviation"] == pytest.approx(plainly["middle_deviation"], abs=CLOSE)
         assert found["shortfall"] > 0.01
         assert found["promise_kept"] is False
         assert (found["middle_deviation"] < CLOSE) == linear
@@ -207,30 +209,39 @@ def test_promises_are_kept_on_valuations_held_out(way: str) -> None:
     assert sum(row["eps_measured"] != row["eps_promised"] for row in found) > len(found) / 2
 
 
+def again(problem: Auction, way: str, controls: Tensor) -> dict[str, Any]:
+    """What a path does, by plain means, from the chain through its control points."""
+    n = len(controls) - 1
+    t = torch.linspace(0.0, 1.0, 8 * n + 1, dtype=torch.float64)
+    paid = problem.options(FAMILIES[way].at(controls, t)).outcome(problem.held_out).payments[..., 0]
+    revenue = paid.mean(1)
+    least, end = int(revenue.argmin()), 0 if revenue[0] < revenue[-1] else -1
+    fall = paid[end] - paid[least]
+    first, between, last = (paid[8 * j : 8 * j + 9] for j in (n // 2 - 1, n // 2, n // 2 + 1))
+    line = torch.lerp(between[:1], between[-1:], torch.arange(9, dtype=torch.float64)[:, None] / 8.0)
+    changed = ((first - first[:1]).abs() > 1e-9).any(0) | ((last - last[-1:]).abs() > 1e-9).any(0)
+    return {
+        "shortfall": float(fall.mean()),
+        "shortfall_stderr": float(fall.std()) / math.sqrt(len(fall)),
+        "least": float(revenue[least]),
+        "middle_deviation": float((between - line).abs().max()),
+        "outer_changed": float(changed.double().mean()),
+    }
+
+
 @few
 @given(seed=seeds, name=bounded, way=ways)
 def test_what_is_said_of_a_path_is_what_its_control_points_do(seed: int, name: str, way: str) -> None:
-    """Every column again, by plain means, from the chain through the control points."""
     case = CASES[name]
     problem = rochetnet(case)
     a, b = in_use(case, seed), in_use(case, seed + 1)
     made = connected(problem, way, a, b)
-    n, middle, said = FAMILIES[way].pieces, {"three_pieces": 1, "five_pieces": 2}[way], made.columns
-    assert n is not None
-    assert (said["pieces"], len(made.controls)) == (n, n + 1)
-    t = torch.linspace(0.0, 1.0, 8 * n + 1, dtype=torch.float64)
-    paid = problem.options(FAMILIES[way].at(made.controls, t)).outcome(problem.held_out).payments[..., 0]
-    revenue = paid.mean(1)
-    least, end = int(revenue.argmin()), 0 if revenue[0] < revenue[-1] else -1
-    fall = paid[end] - paid[least]
-    assert said["shortfall"] == pytest.approx(float(fall.mean()), abs=CLOSE)
-    assert said["shortfall_stderr"] == pytest.approx(float(fall.std()) / math.sqrt(SAMPLES), abs=CLOSE)
-    assert float(revenue[round(said["shortfall_t"] * 8 * n)]) == pytest.approx(float(revenue[least]), abs=CLOSE)
-    first, between, last = (paid[8 * j : 8 * j + 9] for j in (middle - 1, middle, middle + 1))
-    line = torch.lerp(between[:1], between[-1:], torch.arange(9, dtype=torch.float64)[:, None] / 8.0)
-    assert said["middle_deviation"] == pytest.approx(float((between - line).abs().max()), abs=CLOSE)
-    changed = ((first - first[:1]).abs() > 1e-9).any(0) | ((last - last[-1:]).abs() > 1e-9).any(0)
-    assert said["outer_changed"] == float(changed.double().mean())
+    said, found = made.columns, again(problem, way, made.controls)
+    assert said["pieces"] == FAMILIES[way].pieces == len(made.controls) - 1
+    for column in ("shortfall", "shortfall_stderr", "middle_deviation", "outer_changed"):
+        assert said[column] == pytest.approx(found[column], abs=CLOSE), column
+    worst = FAMILIES[way].at(made.controls, torch.tensor([said["shortfall_t"]], dtype=torch.float64))
+    assert float(problem.options(worst).outcome(problem.held_out).mean()) == pytest.approx(found["least"], abs=CLOSE)
     kept = [choose(o.outcome(problem.fit), M) for o in (a, b)]
     assert (said["kept_a"], said["kept_b"]) == (len(kept[0]), len(kept[1]))
     for column, v in (("eps_promised", problem.fit), ("eps_measured", problem.held_out)):
@@ -248,6 +259,21 @@ def test_fewer_options_may_be_kept() -> None:
     assert less["eps_promised"] > all_room["eps_promised"]
     with pytest.raises(RequestError, match="6 and 6 options needs 36"):
         connected(rochetnet(case), "three_pieces", in_use(case, 0), in_use(case, 1), keep=6)
+
+
+@fewer
+@given(seed=seeds, way=ways, factor=st.sampled_from([0.01, 3.0, 5000.0]))
+def test_values_in_other_units_make_the_same_path(seed: int, way: str, factor: float) -> None:
+    """v and p times a factor: everything in units of revenue scales, and nothing else changes."""
+    one, a, b = CASES["uniform_2"], in_use(CASES["uniform_2"], seed), in_use(CASES["uniform_2"], seed + 1)
+    other = Case(box([0.0, 0.0], [factor, factor]))
+    before = connected(rochetnet(one), way, a, b).columns
+    after = connected(rochetnet(other), way, Menus(a.x, factor * a.p), Menus(b.x, factor * b.p)).columns
+    for column in ("eps_promised", "eps_sharp", "eps_measured", "shortfall", "shortfall_stderr"):
+        assert after[column] == pytest.approx(factor * before[column], rel=1e-9, abs=CLOSE * factor), column
+    assert after["outer_changed"] == before["outer_changed"]
+    assert after["promise_kept"] is before["promise_kept"] is True
+    assert after["middle_deviation"] < CLOSE * max(1.0, factor)
 
 
 # large menus

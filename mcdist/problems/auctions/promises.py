@@ -17,7 +17,7 @@ __all__ = ["INTERVALS", "followed", "keeps", "promised"]
 INTERVALS = 8
 """Equal parts of each piece, at whose ends a path is measured: all corners are among them."""
 
-_SAME = 1e-9  # payments that differ by no more are the same
+_SAME = 1e-9  # payments that differ by no more, of all values together, are the same
 
 
 def promised(
@@ -48,9 +48,10 @@ def followed(path: Pieces[Any], v: Tensor) -> dict[str, Any]:
     """What a path does on valuations v: columns `shortfall` .. `shortfall_t`, `middle_deviation`, `outer_changed`.
 
     Measured at `INTERVALS` + 1 positions of each piece, in float64 whatever the type of its corners. Shortfall is the
-    lesser revenue of the ends less the least on the path, its standard error that of the mean of the difference,
-    valuation by valuation (N - 1 degrees of freedom).
+    lesser revenue of the ends less the least on the path (0 where that is rounding), its standard error that of the
+    mean of the difference, valuation by valuation (N - 1 degrees of freedom).
     """
+    scale = max(1.0, float(v.abs().flatten(1).sum(1).max()))
     exact = Pieces(path.corners.of(path.corners.rows().double()), path.sizes, path.eps, path.sharp)
     t = exact.grid(INTERVALS)
 
@@ -68,16 +69,15 @@ def followed(path: Pieces[Any], v: Tensor) -> dict[str, Any]:
             if piece == exact.middle:
                 line = torch.lerp(near, far, step / INTERVALS)
                 deviation = max(deviation, float((paid - line).abs().max()))
-            elif piece == exact.middle - 1:
-                changed |= _differ(paid, near)
-            elif piece == exact.middle + 1:
-                changed |= _differ(paid, far)
+            elif abs(piece - exact.middle) == 1:
+                changed |= _differ(paid, near, scale)
         if abs(piece - exact.middle) == 1:
-            changed |= _differ(near, far)
+            changed |= _differ(far, near, scale)
     end = min(corners[0], corners[-1], key=lambda paid: float(paid.sum(-1).mean()))
+    shortfall = float(end.sum(-1).mean()) - least
     fall = (end - payments(where)).sum(-1)
     return {
-        "shortfall": float(end.sum(-1).mean()) - least,
+        "shortfall": shortfall if shortfall > TIE * scale else 0.0,
         "shortfall_stderr": float(fall.std()) / math.sqrt(len(v)),
         "shortfall_t": float(t[where]),
         "middle_deviation": deviation,
@@ -87,10 +87,10 @@ def followed(path: Pieces[Any], v: Tensor) -> dict[str, Any]:
 
 def keeps(promise: dict[str, Any], found: dict[str, Any]) -> bool:
     """Whether no more is lost than was promised, but for 3 standard errors, and rounding."""
-    allowed = 3.0 * found["shortfall_stderr"] + TIE
+    allowed = 3.0 * found["shortfall_stderr"] + TIE * promise["eps_promised"]
     return bool(found["shortfall"] - promise["eps_promised"] <= allowed)
 
 
-def _differ(paid: Tensor, other: Tensor) -> Tensor:
+def _differ(paid: Tensor, other: Tensor, scale: float) -> Tensor:
     """[N], whether any bidder's payment is another."""
-    return (paid - other).abs().amax(-1) > _SAME
+    return (paid - other).abs().amax(-1) > _SAME * scale
