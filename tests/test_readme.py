@@ -17,8 +17,10 @@ from mcdist.bench.results import read_results
 from mcdist.bench.table import markdown
 from mcdist.cli import app
 from mcdist.execute.sweep import overview
+from mcdist.problems.auctions.laws import LAWS
 from mcdist.problems.data import DATASETS
 from mcdist.problems.models import MODELS
+from mcdist.science.auctions import SETTINGS
 from mcdist.science.curvature import MEASURES
 from mcdist.science.paths import FAMILIES
 from mcdist.spec import (
@@ -40,10 +42,23 @@ from mcdist.spec import (
     load_any_study,
     load_spec,
 )
+from mcdist.spec.auctions import AffineMaximizerSpec, RochetNetSpec
+from mcdist.spec.valuations import ValuationSpec
 from mcdist.store.schemas import TABLES
 
 SPECS = (
-    *(ProblemSpec, ValleySpec, EndpointsSpec, TrainSpec, PathSpec, NebSpec, AlignSpec),
+    *(
+        ProblemSpec,
+        ValleySpec,
+        RochetNetSpec,
+        AffineMaximizerSpec,
+        ValuationSpec,
+        EndpointsSpec,
+        TrainSpec,
+        PathSpec,
+        NebSpec,
+        AlignSpec,
+    ),
     *(MeasureSpec, CurvatureSpec, PlaneSpec, DriftSpec, RelaxationSpec, EnsembleSpec),
     *(StudySpec, EnsembleStudySpec),
 )
@@ -67,11 +82,11 @@ def test_the_spec_is_a_sweep(readme: str) -> None:
 def test_the_python_runs(readme: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mcdist.run(small_sweep(), store="results/digits", executor="serial", out=io.StringIO())
-    for job in ("digits-paths", "digits-entropic", "digits-ensembles"):
+    for job in ("digits-paths", "digits-entropic", "digits-ensembles", "auctions"):
         mcdist.run(shortened(repository / "jobs" / f"{job}.yaml"), executor="serial", out=io.StringIO())
     names: dict[str, Any] = {}
     snippets = blocks(readme, "python")
-    assert len(snippets) == 5
+    assert len(snippets) == 6
     for snippet in snippets:
         exec(compile(snippet, "README.md", "exec"), names)
     assert set(names["state"]) == {"1.weight", "1.bias", "3.weight", "3.bias"}
@@ -80,9 +95,11 @@ def test_the_python_runs(readme: str, repository: Path, tmp_path: Path, monkeypa
 def shortened(job: Path) -> dict[str, Any]:
     """The job with little to train: all that it asks for, of three end points."""
     spec: dict[str, Any] = yaml.safe_load(job.read_text())
+    spec["endpoints"]["seeds"] = 3
+    if job.stem == "auctions":
+        return spec | {"problem": [fewer(problem) for problem in spec["problem"]], "paths": spec["paths"][-2:]}
     spec["problem"]["data"] = {"name": "digits", "train_size": 150}
     spec["problem"]["model"]["args"]["hidden"] = [8]
-    spec["endpoints"]["seeds"] = 3
     for trained in (spec["endpoints"], *spec.get("paths", ())):
         if "train" in trained:
             trained["train"]["epochs"] = 1
@@ -102,6 +119,11 @@ def shortened(job: Path) -> dict[str, Any]:
         moved |= {"starts": [0.3], "samples": 60}
         moved |= {"steps": [2], "replicas": 2} if "steps" in moved else {"time": 0.5}
     return spec
+
+
+def fewer(problem: dict[str, Any]) -> dict[str, Any]:
+    """An auction of few options, trained for a moment, judged on few valuations."""
+    return problem | {"menu_size": 4, "iterations": 2, "samples": 100, "fit_samples": 100}
 
 
 def shorter(ensemble: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +148,7 @@ def test_make_targets_exist(readme: str, repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [DATASETS, MODELS, FAMILIES, TABLES, MEASURES, *(spec.model_fields for spec in SPECS)]
+    "names", [DATASETS, MODELS, FAMILIES, TABLES, MEASURES, SETTINGS, LAWS, *(spec.model_fields for spec in SPECS)]
 )
 def test_every_name_of_a_registry_is_in_it(names: dict[str, Any], readme: str) -> None:
     assert [
