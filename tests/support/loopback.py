@@ -16,6 +16,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
+from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID, FAKE_HEAD_NODE_TYPE
 
 __all__ = ["Head", "free_ports", "head"]
 
@@ -57,10 +61,17 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def head(cpus: int = 2, dashboard: bool = True, environment: Mapping[str, str] | None = None) -> Iterator[Head]:
+def head(
+    cpus: int = 2,
+    dashboard: bool = True,
+    environment: Mapping[str, str] | None = None,
+    node_types: Mapping[str, Any] | None = None,
+) -> Iterator[Head]:
     """Start one, stop it at the end. `environment` is the head's and its clients'.
 
-    It takes no part in `ray stop`, which stops every Ray of the machine: it is ended by its own process.
+    node_types: of a cluster file, which Ray's autoscaler then starts as further nodes on this machine, whatever they
+    say that they have. The head takes no part in `ray stop`, which stops every Ray of the machine: it is ended by its
+    own process.
     """
     folder = Path(tempfile.mkdtemp(prefix="mc-ray-", dir="/tmp"))  # short: it holds Unix sockets
     gcs, board, agent, client = free_ports(4)
@@ -74,6 +85,10 @@ def head(cpus: int = 2, dashboard: bool = True, environment: Mapping[str, str] |
         f"--include-dashboard={'true' if dashboard else 'false'}", f"--dashboard-port={board}",
         f"--dashboard-agent-listen-port={agent}", "--object-store-memory=200000000", "--disable-usage-stats",
     ]  # fmt: skip
+    if node_types is not None:
+        line.append(f"--autoscaling-config={_autoscaling(folder, gcs, node_types)}")
+        env |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_enable_autoscaler_v2": "1"}
+        env |= {"RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID, "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(line, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
@@ -82,6 +97,30 @@ def head(cpus: int = 2, dashboard: bool = True, environment: Mapping[str, str] |
         yield found
     finally:
         _stop(process, folder)
+
+
+def _autoscaling(folder: Path, gcs: int, node_types: Mapping[str, Any]) -> Path:
+    """The file that `ray up` would leave in the head's home. The provider is the one of Ray's own tests, reached as a
+    foreign one: by its name it needs a file that Ray's package lacks.
+    """
+    module = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+    provider = {"type": "external", "module": module, "launch_multiple": True, "head_node_id": FAKE_HEAD_NODE_ID}
+    config = {
+        "cluster_name": "fake",
+        "max_workers": 8,
+        "idle_timeout_minutes": 0.1,
+        "provider": provider
+        | {"gcs_address": f"127.0.0.1:{gcs}", "disable_node_updaters": True, "disable_launch_config_check": True},
+        "head_node_type": FAKE_HEAD_NODE_TYPE,
+        "auth": {},
+        "available_node_types": {FAKE_HEAD_NODE_TYPE: {"resources": {"CPU": 0}, "node_config": {}}, **node_types},
+    }
+    lists = ("setup", "head_setup", "worker_setup", "initialization", "head_start_ray", "worker_start_ray")
+    config |= {f"{name}_commands": [] for name in lists}
+    config |= {"file_mounts": {}, "cluster_synced_files": []}
+    path = folder / "ray_bootstrap_config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, agent: str | None, log: Path) -> None:
