@@ -96,9 +96,11 @@ def _result(
     )
 
 
-def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial:
-    """A training step."""
+def _rehearse(specs: Sequence[TaskSpec], bench: Bench) -> Trial | None:
+    """A training step; none where nothing is trained."""
     problem, points, how, streams = begin([cast(EndpointTask, spec) for spec in specs], bench)
+    if not how.epochs:
+        return None
     return training_trial(problem, problem.motion(points.theta), points.buffers, how, streams, bench)
 
 

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 
 from mcdist.errors import Diverged
 from mcdist.problems.models import build_model
+from mcdist.science.streams import Stream
+from mcdist.spec.auctions import RochetNetSpec
 from mcdist.tasks.work import Result
 
 from .bench import DictBench, assert_close, assert_rows_fit, digits, endpoint, problem_spec
@@ -51,6 +53,34 @@ def test_the_weights_are_a_plain_modules_and_give_the_row(batch_norm: bool) -> N
         assert row[f"{name}_error"] == pytest.approx(float((outputs.argmax(1) != y).double().mean()), abs=1e-12)
     flat = torch.cat([p.detach().flatten() for p in model.parameters()])
     assert row["l2_norm"] == pytest.approx(float(flat.norm()), rel=1e-6)
+
+
+def test_what_is_not_trained_is_as_it_began() -> None:
+    """No history, and of how it was trained that it was for no epoch; the bits that a training begins with."""
+    problem, bench = problem_spec(batch_norm=True), DictBench()
+    bench.do("endpoint", [endpoint(problem, seed, epochs=0) for seed in (0, 1)])
+    row = bench.row("end1", "endpoints")
+    assert row["epochs"] == 0
+    assert not {"optimizer", "lr", "momentum", "weight_decay", "batch_size", "schedule"} & row.keys()
+    assert bench.results["end1"].rows["history"] == []
+    initial = bench.problem(problem).initial(Stream.of("endpoint", 1))
+    began = bench.problem(problem).point(bench.results["end1"].tensors).theta
+    assert torch.equal(began, initial.theta)
+    assert row["train_error"] > 0.5
+
+
+@pytest.mark.parametrize("allocation", ["projection", "sigmoid"])
+def test_a_given_menu_that_is_not_trained_is_as_it_was_given(allocation: str) -> None:
+    """Seed i has the i-th; allocations of 0 and 1, whose logits are infinite, too."""
+    menus = [{"allocations": [[0.3, 1.0], [0.0, 0.1]], "prices": [0.7, p]} for p in (0.1, 0.2)]
+    said = {"kind": "rochetnet", "setting": "uniform_2", "menu_size": 3, "samples": 100, "fit_samples": 100}
+    problem = RochetNetSpec.model_validate(said | {"start": menus, "allocation": allocation})
+    bench = DictBench()
+    bench.do("endpoint", [endpoint(problem, seed, epochs=0) for seed in (1, 0)])
+    for seed, price in ((0, 0.1), (1, 0.2)):
+        stored = bench.results[f"end{seed}"].tensors
+        assert stored["allocations"].tolist() == [[0.3, 1.0], [0.0, 0.1], [0.0, 0.0]]
+        assert stored["prices"].tolist() == [0.7, price, 0.0]
 
 
 def test_a_seed_means_the_same_start_and_order_under_every_rate() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.tracing import AsTraced
 
+from mcdist.spec.auctions import AffineMaximizerSpec, RochetNetSpec
 from mcdist.spec.dynamics import DriftSpec, RelaxationSpec
 from mcdist.spec.tasks import DriftTask, EnsembleTask, RelaxationTask, TwinTask
 from mcdist.tasks.registry import KINDS
@@ -31,6 +32,9 @@ from .bench import (
 PAIR = ("end0", "end1")
 NEB: dict[str, Any] = {"cycles": [{"steps": 6, "lr": 0.1}, {"steps": 4, "lr": 0.01}], "batch_size": 32, "most": 4}
 PROBLEM = problem_spec(batch_norm=True)
+SMALL: dict[str, Any] = {"menu_size": 8, "iterations": 4, "samples": 100, "fit_samples": 50}
+MENU = RochetNetSpec(kind="rochetnet", setting="uniform_2", **SMALL)
+BIDS = AffineMaximizerSpec(kind="affine_maximizer", setting="bidders_2_items_2", allocation="softmax", **SMALL)
 DRIFT = DriftSpec(starts=(0.2, 0.7), steps=(10,), lr=0.1, batch_size=8, replicas=3)
 RELAX = RelaxationSpec(starts=(0.2, 0.7), time=2.0, lr=0.1, batch_size=8, replicas=3)
 TOGETHER = EnsembleTask(problem=PROBLEM, method="independent", seed=0, budget=2, epochs=3, spent=6)
@@ -67,6 +71,18 @@ ITEMS: dict[str, tuple[str, list[Item], float]] = {
     "drift": ("drift", [Item("d", DriftTask(problem=PROBLEM, drift=DRIFT), ("p", "t"))] * 2, 5.0),
     "ensemble": ("ensemble", [Item("e", TOGETHER, ("end0", "end1"))] * 2, 0.0),
     "relaxation": ("relaxation", [Item("r", RelaxationTask(problem=PROBLEM, relaxation=RELAX), ("p",))] * 2, 10.0),
+    # 2 epochs of 4 steps
+    "menu": ("endpoint", [endpoint(MENU, seed, epochs=2) for seed in (0, 1)], 8.0),
+    "affine maximizer by logits": ("endpoint", [endpoint(BIDS, seed, epochs=2) for seed in (0, 1)], 8.0),
+    "bezier of menus": ("path", [path(MENU, "a", PAIR, kind="bezier", train=SGD)] * 2, 3 * 4),
+    "profile of menus": ("profile", [profile(MENU, "p")] * 2, 0.0),
+    "plane of affine maximizers": ("plane", [plane(BIDS, "a", "p")] * 2, 0.0),
+    "curvature of menus": ("curvature", [curvature(MENU, "c", "p", measures=["lambda_max"])] * 2, 0.0),
+    "relaxation of menus": (
+        "relaxation",
+        [Item("r", RelaxationTask(problem=MENU, relaxation=RELAX), ("p",))] * 2,
+        10.0,
+    ),
     # members after 5 and 15 of its 20 steps; all of 15 steps
     "trajectory": ("trajectory", [trajectory(PROBLEM, seed, "t", start=1, epochs=5) for seed in (0, 1)], 3 * 150 / 32),
     "cosine trajectory": (
@@ -121,7 +137,14 @@ def test_a_network_as_it_begins_is_nothing_to_try() -> None:
     assert rehearse([trunk(PROBLEM, 0, (0,)).spec], DictBench()) is None
 
 
-def test_a_straight_line_is_nothing_to_try() -> None:
+def test_what_is_not_trained_is_nothing_to_try() -> None:
+    rehearse = KINDS["endpoint"].rehearse
+    assert rehearse is not None
+    assert rehearse([endpoint(PROBLEM, 0, epochs=0).spec], DictBench()) is None
+
+
+@pytest.mark.parametrize("kind", ["linear", "logits", "three_pieces"])
+def test_what_is_made_of_two_ends_is_nothing_to_try(kind: str) -> None:
     rehearse = KINDS["path"].rehearse
     assert rehearse is not None
-    assert rehearse([path(PROBLEM, "a", PAIR, kind="linear").spec], DictBench()) is None
+    assert rehearse([path(MENU, "a", PAIR, kind=kind).spec], DictBench()) is None
