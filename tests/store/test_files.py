@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -10,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mcdist.errors import StoreError
+from mcdist.store import open_store
 from mcdist.store.files import Files
 from mcdist.store.location import locate
 
@@ -86,6 +92,55 @@ def test_a_write_cut_off_leaves_the_file_as_it_was(tmp_path, monkeypatch: pytest
                 files.write("f/x", b"after")
         assert files.read("f/x") == b"before"
         assert [entry.name for entry in files.list("", deep=True)] == ["f/x"]
+
+
+DIE = """
+import os, signal, sys
+from mcdist.store.location import locate
+files = locate(sys.argv[1])
+setattr(os, sys.argv[2], lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+files.write("f/x", b"after")
+"""
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_process_killed_before_its_temporary_file_was_moved_leaves_that_alone(tmp_path, step: str) -> None:
+    store = open_store(tmp_path, create=True)
+    files = locate(tmp_path)
+    files.write("f/x", b"before")
+    done = subprocess.run([sys.executable, "-c", DIE, str(tmp_path), step], check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert files.read("f/x") == b"before"
+    (left,) = files.list(".tmp")
+    assert store.clean() == ()  # it may be of somebody at work
+    assert store.clean(older_than_s=-60) == (left.name,)
+
+
+@pytest.mark.parametrize("room", [0, 1, 1000, 5000])
+def test_a_disk_that_fills_up_leaves_the_file_as_it_was(tmp_path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """The system takes a part of what is written, then no more."""
+    files = locate(tmp_path)
+    files.write("f/x", b"before")
+    monkeypatch.setattr("builtins.open", lambda *args: io.BufferedWriter(Full(args[0], room)))
+    for write in (files.write, files.create):
+        with pytest.raises(StoreError, match=r"cannot write .*: No space left on device$"):
+            write("f/x", bytes(10_000))
+    monkeypatch.undo()
+    assert files.read("f/x") == b"before"
+    assert [entry.name for entry in files.list("", deep=True)] == ["f/x"]
+
+
+class Full(io.FileIO):
+    def __init__(self, path: str, room: int) -> None:
+        super().__init__(path, "xb")
+        self._room = room
+
+    def write(self, data) -> int:
+        if self._room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        part = min(self._room, len(data))
+        self._room -= part
+        return super().write(data[:part])
 
 
 def test_creation_works_without_hard_links(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
