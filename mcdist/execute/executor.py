@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mcdist.errors import McdistError
@@ -86,6 +86,9 @@ class Executor(ABC):
     def notes(self) -> list[str]:
         """What the user should know of the workers, since the last call: how many there are, where that changed."""
         return []
+
+    def publish(self, tasks: Mapping[tuple[str, str], int], passes: Mapping[str, float]) -> None:  # noqa: B027
+        """Tell whoever watches the workers how the sweep stands: tasks by kind and state, work done by kind."""
 
     @abstractmethod
     def close(self) -> None:

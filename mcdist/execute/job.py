@@ -64,7 +64,8 @@ class Report:
 
     verdicts: by task id, once the pack is committed. raised: instead, the traceback of an exception that failed a pack
     of several tasks: nothing was committed, and which task is to blame is not known. memory: that exception says that
-    memory was not enough, for which their number is to blame. notes: what the user should know of the worker.
+    memory was not enough, for which their number is to blame. notes: what the user should know of the worker. wall_s:
+    seconds of computing; read_s, write_s: seconds at the store before and after.
     """
 
     pack_id: str
@@ -73,3 +74,5 @@ class Report:
     memory: bool = False
     wall_s: float = 0.0
     notes: tuple[str, ...] = ()
+    read_s: float = 0.0
+    write_s: float = 0.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
 from mcdist.execute.choice import Choice
@@ -86,7 +88,9 @@ class Pipeline:
 
     def do(self, job: Job, place: int) -> Report | None:
         """Do the `place`-th job (from 0) and commit it. None where it was taken back before its turn."""
+        began = time.perf_counter()
         self._worker.load(job)
+        read_s = time.perf_counter() - began
         if not self._turns.await_turn(place):
             return None
         with self._unwritten:
@@ -94,7 +98,9 @@ class Pipeline:
                 computed = self._thread.submit(self._worker.compute, job).result()
             finally:
                 self._turns.end(place)
-            return self._worker.commit(computed)
+            began = time.perf_counter()
+            report = self._worker.commit(computed)
+            return replace(report, read_s=read_s, write_s=time.perf_counter() - began)
 
     def tune(self, tuning: Tuning) -> Choice:
         """See `Worker.tune`: in the computing thread, as any job."""

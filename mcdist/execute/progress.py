@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from rich.console import Console
@@ -13,6 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 __all__ = ["ProgressDisplay", "duration"]
 
 _LINE_EVERY_S = 10.0
+_PUBLISH_EVERY_S = 2.0
+
+Publish = Callable[[Mapping[tuple[str, str], int], Mapping[str, float]], None]
+"""Takes tasks by kind and state, and the work of done tasks by kind."""
 
 
 def duration(seconds: float) -> str:
@@ -27,7 +31,7 @@ class ProgressDisplay:
 
     totals: tasks by kind. done: of them finished before. costs: estimated work of each task to do, by id. The time left
     is reckoned kind by kind, from the time that its work took so far; kinds of which nothing is done yet are left
-    out, and the time is then called a least one.
+    out, and the time is then called a least one. publish: told every few seconds how things stand.
     """
 
     def __init__(
@@ -38,7 +42,10 @@ class ProgressDisplay:
         costs: Mapping[str, float],
         workers: int,
         out: TextIO,
+        publish: Publish = lambda tasks, work: None,
     ) -> None:
+        self._publish, self._published, self._states = publish, 0.0, Counter[tuple[str, str]]()
+        self._before = dict(done)
         self._totals, self._kinds, self._costs, self._workers, self._out = totals, kinds, costs, workers, out
         self._done, self._failed, self._settled = Counter(done), Counter[str](), 0
         self._left, self._spent, self._wall = (dict.fromkeys(totals, 0.0) for _ in range(3))
@@ -58,6 +65,7 @@ class ProgressDisplay:
         kind, cost = self._kinds[task_id], self._costs[task_id]
         self._done[kind] += 1
         self._settled += 1
+        self._states[kind, status] += 1
         self._left[kind] -= cost
         if status == "done":
             self._spent[kind] += cost
@@ -77,11 +85,22 @@ class ProgressDisplay:
 
     def tick(self) -> None:
         """Show how things stand; call often."""
+        if time.monotonic() - self._published >= _PUBLISH_EVERY_S:
+            self.publish()
         if self._bar is not None:
             self._bar.update(self._row, completed=self._done.total(), description=self.describe())
         elif time.monotonic() - self._last_line >= _LINE_EVERY_S:
             self._last_line = time.monotonic()
             print(self.describe(), file=self._out, flush=True)
+
+    def publish(self) -> None:
+        """Tell how things stand now."""
+        self._published = time.monotonic()
+        states = dict(self._states)
+        for kind, total in self._totals.items():
+            states[kind, "before"] = self._before.get(kind, 0)
+            states[kind, "todo"] = total - self._done[kind]
+        self._publish(states, self._spent)
 
     def describe(self) -> str:
         """The one line: `endpoint 8/8 · path 30/56 · 5.2 tasks/s · 0:12 left`."""
@@ -103,5 +122,6 @@ class ProgressDisplay:
 
     def close(self) -> None:
         """Take the bar away."""
+        self.publish()
         if self._bar is not None:
             self._bar.stop()

@@ -46,10 +46,17 @@ _CALLS = 2 * _HELD + 2  # calls that an actor answers at a time: `do` and `reach
 class _Actor:
     """A `Worker` in a process of its own; data sets come from Ray's object store, once per node."""
 
-    def __init__(self, store: str, threads: int, gpus: float, datasets: dict[str, Any]) -> None:
+    _label = "mcdist"  # until it is made
+
+    def __init__(self, store: str, threads: int, gpus: float, datasets: dict[str, Any], label: str) -> None:
+        self._label = label
         keep_freed_memory()  # the process is ours; the user's own, where the serial executor works, is left alone
         device = "cuda" if gpus else "cpu"
         self._pipeline = Pipeline(lambda: Worker(store, device, threads, lambda key: ray.get(datasets[key]), gpus))
+
+    def __repr__(self) -> str:
+        """What Ray's dashboard, `ray list actors` and its logs call this worker."""
+        return self._label
 
     def ready(self) -> str:
         """The id of its node."""
@@ -105,7 +112,10 @@ class RayExecutor(Executor):
     Raises RequestError where there is no Ray to connect to, or no node that could hold one worker.
     """
 
-    def __init__(self, resources: ResourcesSpec, datasets: Mapping[str, Dataset], address: str | None) -> None:
+    def __init__(
+        self, resources: ResourcesSpec, datasets: Mapping[str, Dataset], address: str | None, sweep: str = "sweep"
+    ) -> None:
+        self._sweep = sweep
         self._resources, self._datasets = resources, datasets
         self._starting: dict[Any, Any] = {}  # reference that resolves once the actor is ready -> actor
         self._members = Roster[_Member](_HELD)
@@ -144,7 +154,9 @@ class RayExecutor(Executor):
             max_concurrency=_CALLS,
             runtime_env={} if self._owns_ray else {"env_vars": ONE_ARENA},
         )
-        actor = options.remote(self._store, self._resources.threads, self._placement.gpus, self._data)
+        actor = options.remote(
+            self._store, self._resources.threads, self._placement.gpus, self._data, f"mcdist {self._sweep}"
+        )
         self._starting[actor.ready.remote()] = actor
 
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
@@ -187,7 +199,9 @@ class RayExecutor(Executor):
         place = member.given
         # asked before the job is sent, so that what the job may do to the actor cannot come before the answer
         reached = member.actor.reached.remote(place)
-        held = _Held(job, place, reached, member.actor.do.remote(job, place))
+        # the name is a tag of Ray's own metrics: one for each kind and size, not for each pack
+        named = member.actor.do.options(name=f"{job.kind} x{len(job.ids)} {self._sweep}")
+        held = _Held(job, place, reached, named.remote(job, place))
         member.held.append(held)
         self._members.gave(member)
         member.given += 1

@@ -141,9 +141,9 @@ def _executor(name: ExecutorName, prepared: Prepared, address: str | None) -> Ex
     if name == "serial":
         return SerialExecutor(resources, prepared.datasets)
     # Ray takes seconds to import, and a finished sweep needs none
-    from mcdist.execute.ray_pool import RayExecutor
+    from mcdist.execute.ray_metered import MeteredRay
 
-    return RayExecutor(resources, prepared.datasets, address)
+    return MeteredRay(resources, prepared.datasets, address, prepared.spec.name)
 
 
 def _run(
@@ -206,7 +206,7 @@ def _work(
     )
     if packs < number and plan.spec.resources.pack == "auto":
         print(f"note: {packs} packs leave {number - packs} worker(s) idle; resources.pack makes smaller ones", file=out)
-    progress = ProgressDisplay(counts, done, kinds, costs, number, out)
+    progress = ProgressDisplay(counts, done, kinds, costs, number, out, workers.publish)
     try:
         drive(scheduler, workers, store, progress)
     finally:
