@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import ray
 import yaml
+from ray.core.generated.autoscaler_pb2 import DrainNodeReason
 from support.disturbing import Background, Watch, assert_not_redone, committed, wait_for
 from support.sweeps import assert_same_tables, small_sweep, tables
 
@@ -137,3 +138,22 @@ def test_a_node_on_which_workers_do_not_start_is_done_without(
     assert bad not in watch.used
     assert attempts(tmp_path) == {1}
     assert_same_tables(tables(tmp_path), expected)
+
+
+def test_work_on_a_preempted_node_is_done_elsewhere_without_end(nodes: Nodes, watch: Watch, tmp_path: Path) -> None:
+    """A node is preempted when whoever lends it says that it will be gone at a certain time, and then it is."""
+    nodes.add()
+    with Background(watch, lambda: run(long_curves(), tmp_path, nodes)) as sweep:
+        wait_for(lambda: watch.node_at("path", "bezier"), "a curve on its way")
+        doomed = str(watch.node_at("path", "bezier"))
+        soon = int(1000 * (time.time() + 0.2))
+        accepted, why = ray._private.worker.global_worker.gcs_client.drain_node(
+            doomed, DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"), "taken away", soon
+        )
+        assert accepted, why
+        time.sleep(0.3)
+        nodes.kill_by_id(doomed)
+        nodes.add()
+    assert sweep.summary.exit_code == 0
+    assert [loss.harmless for loss in watch.losses() if loss.begun] == [True]
+    assert attempts(tmp_path) == {1}

@@ -47,6 +47,7 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Any:
         ([CPU, GPU], {"gpus": 0, "cpus": 8}, 1),  # nor here, that could hold one
         ([CPU, CPU], {"cpus": 3}, 2),
         ([(1, 1)], {"gpus": 0.1, "cpus": 0.1}, 10),
+        ([(7, 0)], {"cpus": 0.14}, 50),  # 7 / 0.14 is less than 50
         ([CPU], {"workers": 77}, 77),
     ],
 )
@@ -77,8 +78,9 @@ def test_what_an_autoscaler_may_start_counts_as_room(there: Any, monkeypatch: py
     assert (found.gpus, found.workers(most=100), found.workers(most=5)) == (1.0, 12, 5)
     with pytest.raises(mcdist.RequestError, match=r"that may be started: 3 x 16 CPU, 4 GPU \(spot\)"):
         Placement(ResourcesSpec(gpus=5), own=False)
-    with pytest.raises(mcdist.RequestError):
-        Placement(ResourcesSpec(gpus=1, autoscaling="off"), own=False)
+    for resources, own in ((ResourcesSpec(gpus=1, autoscaling="off"), False), (ResourcesSpec(gpus=1), True)):
+        with pytest.raises(mcdist.RequestError):
+            Placement(resources, own)
 
 
 def test_nodes_that_come_and_go_are_noted(there: Any) -> None:
@@ -105,7 +107,7 @@ def cluster_file(folder: Path, types: dict[str, Any]) -> str:
 
 def test_types_of_nodes_are_those_of_the_cluster_file_but_for_its_head(tmp_path: Path) -> None:
     types = {
-        "head": {"resources": {"CPU": 4}, "max_workers": 0},
+        "head": {"resources": {"CPU": 4}},
         "spot": {"resources": {"CPU": 8, "GPU": 1}, "max_workers": 4},
         "many": {"resources": {"CPU": 2}, "max_workers": 100},
         "unsaid": {"node_config": {}},

@@ -104,13 +104,22 @@ def test_a_loss_before_the_worker_was_at_the_pack_does_not_count_but_not_without
 
 
 def test_what_is_taken_back_or_preempted_does_not_count_however_often() -> None:
+    """Nor does it use up what other losses are forgiven; and those do not use up this."""
     _, packs = planned()
-    scheduler = Scheduler(packs[:1], {}, retries=0)
-    for _ in range(1000):
-        job = scheduler.next()
-        assert job is not None
-        assert (job.pack_id, job.attempt) == (packs[0].id, 1)
-        assert scheduler.lost(job.pack_id, blamed=False, harmless=True) is False
+    scheduler = Scheduler(packs[:1], {}, retries=100)
+
+    def attempts(losses: int, **how: bool) -> list[int]:
+        seen = []
+        for _ in range(losses):
+            job = scheduler.next()
+            assert job is not None
+            seen.append(job.attempt)
+            assert scheduler.lost(job.pack_id, **how) is False
+        return seen
+
+    assert attempts(100, blamed=False, harmless=True) == [1] * 100
+    assert attempts(15, blamed=False) == [1] * 11 + [2, 3, 4, 5]  # ten are forgiven
+    assert attempts(100, blamed=True, harmless=True) == [6] * 100
 
 
 def test_ready_is_the_number_of_jobs_that_can_start() -> None:
