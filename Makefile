@@ -1,6 +1,7 @@
 # make quickstart   install, run jobs/digits.yaml on this machine, write its report
 # make bench        measure what mcdist promises about speed on this machine, results in results/bench.json
 # make test         install with development tools, check style, types, imports, run all tests
+# make test-cluster run the tests that start Ray clusters on this machine (clusters/README.md)
 PYTHON ?= python3
 BIN := .venv/bin
 
