@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -141,29 +143,27 @@ def tune_command(
 
 
 @app.command()
-def status(store: StoreUri) -> None:
-    """What a store holds: tasks by kind and status, and of each sweep."""
-    from mcdist.execute.progress import duration
+def status(
+    store: StoreUri,
+    watch: Annotated[bool, typer.Option("--watch", help="again and again, until Ctrl-C")] = False,
+    every: Annotated[float, typer.Option(metavar="S", min=0.1, help="seconds between two looks of --watch")] = 10.0,
+) -> None:
+    """How a store and its sweeps stand, also while they run elsewhere: tasks by kind and status, speed, time left."""
+    from mcdist.execute.status import StatusReader
     from mcdist.store import open_store
 
-    opened = open_store(store)
-    tasks = opened.table("tasks", ["task_id", "kind", "status", "wall_s"])
-    asked = opened.table("sweep_tasks")
-    print(f"store {opened.uri}: {len(tasks)} tasks, {duration(float(tasks['wall_s'].sum()))} of worker time")
-    states = ("done", "failed", "blocked")
-    rows = [
-        (kind, len(part), *(int((part["status"] == state).sum()) for state in states))
-        for kind, part in tasks.groupby("kind", sort=False)
-    ]
-    _show(("kind", "tasks", *states), rows)
-    known = tasks.set_index("task_id")
-    for sweep in opened.sweeps():
-        ids = asked.loc[asked["sweep"] == sweep, "task_id"]
-        there = known.loc[known.index.isin(ids)]
-        counts = [f"{n} {state}" for state, n in there["status"].value_counts().items()]
-        if len(there) < len(ids):
-            counts.append(f"{len(ids) - len(there)} to do")
-        print(f"sweep {sweep}: {len(ids)} tasks: {', '.join(counts)}")
+    reader = StatusReader(open_store(store))
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            seen = reader.look()
+            if watch and sys.stdout.isatty():
+                Console().clear()
+            print(seen.head())
+            _show(("kind", "tasks", "done", "failed", "blocked"), seen.rows())
+            print("\n".join(seen.lines()), flush=True)
+            if not watch:
+                break
+            time.sleep(every)
 
 
 @app.command()
