@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mcdist.science.auctions.options import TIE, Options, Outcome, parts
+from mcdist.science.auctions.options import TIE, Options, Outcome, alone, parts
 
 __all__ = ["Maximizers"]
 
@@ -67,16 +67,27 @@ class Maximizers(Options):
     def _part(self, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `_outcome`, of a few valuations at once."""
         w = self.w[0]
-        total, without = (table[0] for table in self.welfare(v))  # [N, M + 1], [m, N, M + 1]
+        total, without = self._tables(v)  # [N, M + 1], [m, N, M + 1]
         best, best_without = total.amax(-1), without.amax(-1)
         slack = TIE * ((v.abs().sum(-1) * w).sum(-1) + self.b.amax().clamp(min=0.0))
-        pays = (best_without[..., None] - without) / w[:, None, None]
-        together = torch.where(total >= (best - slack)[:, None], pays.sum(0), -torch.inf)
-        taken = _first(together, slack / w.amin())
-        others = _first(without, slack.expand(len(w), -1))
-        payments = pays.gather(2, taken.expand(len(w), -1)[..., None])[..., 0]
-        utilities = (best - best_without) / w[:, None]
-        return torch.cat([taken[None], others]).T, payments.T, utilities.T
+        taken, tied = alone(total, best - slack)
+        if len(tied):
+            pays = ((best_without[:, tied, None] - without[:, tied]) / w[:, None, None]).sum(0)
+            near = total[tied] >= (best - slack)[tied, None]
+            taken[tied] = _first(torch.where(near, pays, -torch.inf), slack[tied] / w.amin())
+        flat, least = without.flatten(0, 1), (best_without - slack).flatten()
+        others, tied = alone(flat, least)
+        others[tied] = (flat[tied] >= least[tied, None]).to(torch.uint8).argmax(-1)  # the first
+        here = without.gather(2, taken.expand(len(w), -1)[..., None])[..., 0]
+        payments, utilities = (best_without - here) / w[:, None], (best - best_without) / w[:, None]
+        return torch.cat([taken[None], others.view(len(w), -1)]).T, payments.T, utilities.T
+
+    def _tables(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        """`welfare` of the one mechanism, [N, M + 1] and [m, N, M + 1], with fewer tables; not differentiable."""
+        x = torch.nn.functional.pad(self.x[0], (0, 0, 0, 0, 1, 0)).permute(1, 2, 0)  # the default first
+        terms = torch.bmm(v.transpose(0, 1) * self.w[0, :, None, None], x)
+        total = terms.sum(0).add_(torch.nn.functional.pad(self.b[0], (1, 0)))
+        return total, terms.neg_().add_(total)
 
     def surrogate(self, v: Tensor, kappa: float) -> Tensor:
         """See `Options`: softmax over W for what is taken, over each W_-i for what would be without bidder i."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mcdist.science.auctions.options import TIE, Options, Outcome, parts
+from mcdist.science.auctions.options import TIE, Options, Outcome, alone, parts
 
 __all__ = ["Menus"]
 
@@ -46,16 +46,19 @@ class Menus(Options):
 
     def _outcome(self, k: int, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Option taken, price and utility, each [N], of this one menu, whose place in the stack is k."""
-        menu = self.of(self.rows().detach().double())
-        prices = torch.nn.functional.pad(menu.p[0], (1, 0))
+        rows = torch.nn.functional.pad(self.rows()[0].detach().double(), (0, 0, 1, 0))  # the default first
+        x, prices = rows[:, :-1], rows[:, -1]
         found = []
         for some in parts(v, k, len(prices), 1):
-            u = menu.utilities(some)[0]
+            u = torch.addmm(-prices, some, x.T)
             best = u.amax(1)
-            slack = TIE * some.abs().sum(1)
-            # ties to the higher price; max gives the first of equal prices
-            price, taken = torch.where(u >= (best - slack)[:, None], prices, -torch.inf).max(1)
-            found.append((taken, torch.where(best.isnan(), best, price), best))  # of no numbers no price
+            least = best - TIE * some.abs().sum(1)
+            taken, tied = alone(u, least)
+            if len(tied):
+                # ties to the higher price; max gives the first of equal prices
+                near = u[tied] >= least[tied, None]
+                taken[tied] = torch.where(near, prices, -torch.inf).max(1).indices
+            found.append((taken, torch.where(best.isnan(), best, prices[taken]), best))  # of no numbers no price
         taken, price, best = (torch.cat(tensors) for tensors in zip(*found, strict=True))
         return taken, price, best
 
