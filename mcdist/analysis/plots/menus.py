@@ -25,8 +25,8 @@ _NOTHING, _FIRST, _SECOND, _BOTH = (
     np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     for code in ("#eef0f3", "#E69F00", "#56B4E9", "#009E73")
 )
-_SIZE = 8.0  # points
-_WIDE, _HIGH = 0.6, 1.25  # of a letter and of a line, in units of the size
+_SIZES = (8.0, 6.5)  # points: the first for which there is room
+_WIDE, _HIGH = 0.56, 1.2  # of a letter and of a line, in units of the size
 
 
 def plot_menu(menu_options: pd.DataFrame, endpoint_id: str, ax: Axes) -> Axes:
@@ -68,9 +68,11 @@ def _plane(regions: Sequence[tuple[Floats, float, Floats]], ax: Axes) -> None:
     for allocation, price, corners in regions:
         ax.add_patch(Polygon(corners, facecolor=_colour(allocation), edgecolor="white", linewidth=1.0))
         text = _name(allocation, price)
-        at = _inside(corners, *_extent(text, ax, high - low))
-        if at is not None:
-            ax.text(*at, text, ha="center", va="center", size=_SIZE, color=INK, linespacing=1.15)
+        for size in _SIZES:
+            at = _inside(corners, *_extent(text, size, ax, high - low))
+            if at is not None:
+                ax.text(*at, text, ha="center", va="center", size=size, color=INK, linespacing=1.1)
+                break
 
 
 def _line(regions: Sequence[tuple[Floats, float, Floats]], ax: Axes) -> None:
@@ -82,8 +84,9 @@ def _line(regions: Sequence[tuple[Floats, float, Floats]], ax: Axes) -> None:
         left, right = float(corners[:, 0].min()), float(corners[:, 0].max())
         ax.barh(0.5, right - left, left=left, height=0.7, color=_colour(allocation), edgecolor="white", linewidth=1.0)
         text = _name(allocation, price)
-        if _extent(text, ax, np.array([high - low, 1.0]))[0] < right - left:
-            ax.text((left + right) / 2, 0.5, text, ha="center", va="center", size=_SIZE, color=INK, linespacing=1.15)
+        if _extent(text, _SIZES[0], ax, np.array([high - low, 1.0]))[0] < right - left:
+            at = (left + right) / 2, 0.5
+            ax.text(*at, text, ha="center", va="center", size=_SIZES[0], color=INK, linespacing=1.1)
 
 
 def _name(allocation: Floats, price: float) -> str:
@@ -94,14 +97,14 @@ def _name(allocation: Floats, price: float) -> str:
     return f"({parts})\n{price:.3f}" if len(allocation) > 1 else f"{parts}\nfor {price:.3f}"
 
 
-def _extent(text: str, ax: Axes, span: Floats) -> tuple[float, float]:
+def _extent(text: str, size: float, ax: Axes, span: Floats) -> tuple[float, float]:
     """Width and height of a text in units of the axes' data, before anything is drawn."""
     box = ax.get_window_extent()
     inches = np.array([box.width, box.height]) / ax.figure.dpi
     inches = np.minimum(inches, inches.min()) if ax.get_aspect() == 1.0 else inches  # the plane is kept in proportion
     lines = text.split("\n")
-    size = np.array([max(map(len, lines)) * _WIDE, len(lines) * _HIGH]) * _SIZE / 72
-    width, height = size / inches * span
+    room = np.array([max(map(len, lines)) * _WIDE, len(lines) * _HIGH]) * size / 72
+    width, height = room / inches * span
     return float(width), float(height)
 
 

@@ -56,10 +56,12 @@ class TestMenu:
         plot_menu(frame("menu_options", options_of("a")), "a", ax)
         assert [to_hex(p.get_facecolor()) for p in ax.patches] == ["#eef0f3", "#e69f00", "#56b4e9", "#009e73"]
 
-    def test_names_do_not_reach_out_of_their_areas(self, ax: Axes) -> None:
+    @pytest.mark.parametrize(
+        "narrow", [[[0.0, 0.0], [1.0, 0.0], [1.0, 0.02], [0.0, 0.02]], [[0.0, 0.0], [0.2, 0.0], [0.0, 0.2]]]
+    )
+    def test_names_do_not_reach_out_of_their_areas(self, ax: Axes, narrow: list[list[float]]) -> None:
         options = frame("menu_options", options_of("a"))
-        sliver = [[0.0, 0.0], [1.0, 0.0], [1.0, 0.02], [0.0, 0.02]]
-        options["corners"] = [sliver, *options["corners"][1:]]
+        options["corners"] = [narrow, *options["corners"][1:]]
         plot_menu(options, "a", ax)
         assert "nothing" not in [t.get_text() for t in ax.texts]
         ax.figure.draw_without_rendering()
