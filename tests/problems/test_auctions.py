@@ -63,7 +63,10 @@ def test_the_loss_and_its_gradient_are_those_of_the_definition(kind: str) -> Non
 
 
 @EVERY
-def test_the_gradient_is_the_differentiated_loss(kind: str) -> None:
+@pytest.mark.parametrize("near", [1, 1 << 18])
+def test_the_gradient_is_the_differentiated_loss(kind: str, near: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all points at once, or of one after the other."""
+    monkeypatch.setattr("mcdist.problems.auctions.auction._NEAR", near)
     of = auction(kind)
     points = scattered(of, 4, seed=1)
     batch = next(of.batches(streams(0, 1, 2, 3), 0, 64))

@@ -25,13 +25,14 @@ from mcdist.science.head import Examples
 from mcdist.science.layout import Layout
 from mcdist.science.motion import FreePoints, Motion
 from mcdist.science.points import Points
-from mcdist.science.problem import Made, Problem, Rows
+from mcdist.science.problem import Made, Problem, Rows, gradient
 from mcdist.science.streams import Stream
 from mcdist.science.tracing import Accelerate
 
 __all__ = ["Auction", "Sampling"]
 
 _PRICES = 1023  # that initial options are means over
+_NEAR = 1 << 18  # numbers of a table, several of which are near the core
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,17 @@ class Auction(Problem):
         """See `Problem`: minus the surrogate revenue, and 0."""
         loss = -self.options(points.theta).surrogate(batch, self.kappa)
         return loss, torch.zeros_like(loss.detach())
+
+    def gradient(
+        self, points: Points, batch: Tensor, precision: torch.dtype | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Problem`: on a CPU of so few points at once that their tables stay near the core."""
+        K = len(points)
+        table = batch.shape[1] * (self.size + 1) * (len(self.laws) + 1)
+        many = K if self.device.type == "cuda" else max(1, _NEAR // table)
+        parts = [gradient(self, points[k : k + many], batch[k : k + many], precision) for k in range(0, K, many)]
+        loss, error, grad = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        return loss, error, grad
 
     def settle(self, points: Points, accelerate: Accelerate | None = None) -> Points:
         """See `Problem`: nothing belongs to the parameters."""
