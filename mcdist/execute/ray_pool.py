@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,14 +21,13 @@ from mcdist.errors import RequestError
 from mcdist.execute.choice import Choice
 from mcdist.execute.executor import Ended, Executor, ExecutorError, Lost
 from mcdist.execute.job import Job, Report
-from mcdist.execute.memory import ONE_ARENA, keep_freed_memory
-from mcdist.execute.pipeline import Pipeline
+from mcdist.execute.memory import ONE_ARENA
 from mcdist.execute.placement import Placement, alive
+from mcdist.execute.ray_actor import Actor
 from mcdist.execute.ray_cluster import connect
 from mcdist.execute.roster import Roster
 from mcdist.execute.trials import Tuning
 from mcdist.execute.tuning import by_rule
-from mcdist.execute.worker import Worker
 from mcdist.problems.data import Dataset
 from mcdist.spec.sections import ResourcesSpec
 
@@ -41,45 +39,7 @@ _RESPITE_S = 30.0  # seconds without new starts after so many if there are worke
 _LOOK_S = 2.0  # seconds between looks at which nodes there are
 _HELD = 2  # jobs that an actor has at a time
 _CALLS = 2 * _HELD + 2  # calls that an actor answers at a time: `do` and `reached` for each job, `live`, one more
-
-
-class _Actor:
-    """A `Worker` in a process of its own; data sets come from Ray's object store, once per node."""
-
-    _label = "mcdist"  # until it is made
-
-    def __init__(self, store: str, threads: int, gpus: float, datasets: dict[str, Any], label: str) -> None:
-        self._label = label
-        keep_freed_memory()  # the process is ours; the user's own, where the serial executor works, is left alone
-        device = "cuda" if gpus else "cpu"
-        self._pipeline = Pipeline(lambda: Worker(store, device, threads, lambda key: ray.get(datasets[key]), gpus))
-
-    def __repr__(self) -> str:
-        """What Ray's dashboard, `ray list actors` and its logs call this worker."""
-        return self._label
-
-    def ready(self) -> str:
-        """The id of its node."""
-        return str(ray.get_runtime_context().get_node_id())
-
-    def live(self) -> None:
-        """Never returns: the reference to this call resolves when the actor dies."""
-        threading.Event().wait()
-
-    def reached(self, place: int) -> None:
-        self._pipeline.reached(place)
-
-    def do(self, job: Job, place: int) -> Report | None:
-        return self._pipeline.do(job, place)
-
-    def take_back(self, place: int) -> None:
-        self._pipeline.take_back(place)
-
-    def tune(self, tuning: Tuning) -> Choice:
-        return self._pipeline.tune(tuning)
-
-
-_REMOTE: Any = ray.remote(_Actor)
+_REMOTE: Any = ray.remote(Actor)
 
 
 @dataclass(eq=False)

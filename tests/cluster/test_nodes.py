@@ -126,7 +126,7 @@ def test_a_node_on_which_workers_do_not_start_is_done_without(
     nodes.add()
     bad = nodes.add().node_id
 
-    class Picky(ray_pool._Actor):
+    class Picky(ray_pool.Actor):
         def __init__(self, *args: Any) -> None:
             if ray.get_runtime_context().get_node_id() == bad:
                 raise OSError("this node has no such folder")

@@ -138,7 +138,7 @@ def scarce(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
 
             return run_if_it_fits
 
-        class Scarce(ray_pool._Actor):
+        class Scarce(ray_pool.Actor):
             def __init__(self, *args: Any) -> None:
                 from mcdist.tasks import registry
 
@@ -194,7 +194,7 @@ def test_more_workers_than_there_is_room_for_do_no_harm(tmp_path: Path) -> None:
 def test_workers_that_do_not_start_end_the_run_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mcdist.execute import ray_pool
 
-    class Stillborn(ray_pool._Actor):
+    class Stillborn(ray_pool.Actor):
         def __init__(self, *_: object) -> None:
             raise OSError("this node has no such folder")
 

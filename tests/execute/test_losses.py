@@ -39,7 +39,7 @@ DEADLY, DEADLY_AFTERWARDS = 13, 14  # numbers of pauses that kill their worker: 
 def faulty(fuse: Path) -> Any:
     """Actors with deadly pauses; one that is deadly afterwards is so while the fuse is there. They tell their pid."""
 
-    class Faulty(ray_pool._Actor):
+    class Faulty(ray_pool.Actor):
         def __init__(self, *args: Any) -> None:
             from mcdist.tasks import pause, registry
             from mcdist.tasks.work import Kind
