@@ -165,8 +165,8 @@ def _add_counts_and_lists(definitions: dict[str, Schema]) -> None:
     for name, count in (("DriftSpec", "starts"), ("DriftSpec", "steps"), ("RelaxationSpec", "starts")):
         field = definitions[name]["properties"][count]
         definitions[name]["properties"][count] = _any_of({**field, "minItems": 1}, {"type": "integer", "minimum": 1})
-    listed = {key: value for key, value in pairs["properties"]["pairs"].items() if key not in _ABOUT}
-    definitions["PairsSpec"] = _any_of(pairs, {"enum": ["all", "chain", "none"]}, {**listed, "minItems": 1})
+    given = {key: value for key, value in pairs["properties"]["pairs"].items() if key not in _ABOUT}
+    definitions["PairsSpec"] = _any_of(pairs, {"enum": ["all", "chain", "none"]}, {**given, "minItems": 1})
 
 
 def _add_switches(definitions: dict[str, Schema]) -> None:

@@ -156,7 +156,8 @@ class ResourcesSpec(SpecModel):
     )
     retries: Int = Field(3, ge=0, description="times a pack whose worker was lost is started again")
     autoscaling: Switch = Field(
-        "auto", description="whether nodes may be started that have what no node has; auto: as `ray up` says on its head"
+        "auto",
+        description="whether nodes may be started that have what no node has; auto: as `ray up` says on its head",
     )
 
     @field_validator("compile", "cuda_graphs", "channels_last", "autoscaling", mode="before")
