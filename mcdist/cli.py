@@ -27,10 +27,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+export = typer.Typer(help="Write the tables of a store in a form of other programs.", no_args_is_help=True)
+app.add_typer(export, name="export")
 
 StudyFile = Annotated[Path, typer.Argument(metavar="SPEC", help="the study, a YAML file")]
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="the sweep, a YAML file")]
 StoreUri = Annotated[str, typer.Argument(metavar="STORE", help="folder or URI of the results")]
+OutFolder = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="where a file of each table goes")]
 StoreOption = Annotated[str | None, typer.Option("--store", metavar="URI", help="in place of the spec's own store")]
 Address = Annotated[
     str | None, typer.Option(metavar="A", help="Ray cluster (default: $RAY_ADDRESS, else this machine)")
@@ -225,6 +228,16 @@ def compact(store: StoreUri) -> None:
 
     done = open_store(store).compact()
     print(f"{done.files_before} files -> {done.files_after}; {done.bytes_before} bytes -> {done.bytes_after}")
+
+
+@export.command("csv")
+def export_csv_command(store: StoreUri, out: OutFolder) -> None:
+    """Write the tables of a store as CSV files, one each."""
+    from mcdist.store import open_store
+    from mcdist.store.export import export_csv
+
+    written = export_csv(open_store(store), out)
+    print(f"{sum(written.values())} rows of {len(written)} tables: {out}")
 
 
 @app.command()

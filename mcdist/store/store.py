@@ -18,7 +18,7 @@ from mcdist.store.files import Files
 from mcdist.store.location import check_can_create, found, locate, make
 from mcdist.store.probe import try_out
 from mcdist.store.rows import to_parquet
-from mcdist.store.view import committed, read_table, settled
+from mcdist.store.view import committed, read_rows, read_table, settled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,6 +94,10 @@ class Store:
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The committed rows of a table, each once, with all its columns or those named (see `view`)."""
         return read_table(self._files, name, columns)
+
+    def rows(self, name: str) -> pa.Table:
+        """The same as an Arrow table, where what is missing is null, and NaN a number."""
+        return read_rows(self._files, name)
 
     def tasks(self) -> dict[str, TaskState]:
         """What became of every task that was committed, by task id."""

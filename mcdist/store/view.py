@@ -32,7 +32,18 @@ from mcdist.store.layout import (
 )
 from mcdist.store.rows import read_columns
 
-__all__ = ["FILE", "Changed", "all_row_files", "committed", "read_table", "row_files", "scan", "settled", "standing"]
+__all__ = [
+    "FILE",
+    "Changed",
+    "all_row_files",
+    "committed",
+    "read_rows",
+    "read_table",
+    "row_files",
+    "scan",
+    "settled",
+    "standing",
+]
 
 FILE = "__file"
 """The column with the position of the file that a row came from."""
@@ -157,7 +168,7 @@ def _standing_tasks(rows: pa.Table) -> np.ndarray:
     return mask
 
 
-def read_table(files: Files, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_rows(files: Files, table: str, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows that stand, by pack and as the pack wrote them, so that a compaction changes nothing to see.
 
     Raises StoreError for an unknown table or column and for a file that is none of the table's.
@@ -177,5 +188,10 @@ def read_table(files: Files, table: str, columns: Sequence[str] | None = None) -
         packs = rows["pack_id"].to_pandas()
         if not packs.is_monotonic_increasing:
             rows = rows.take(pa.array(np.argsort(packs.to_numpy(), kind="stable")))
-    frame: pd.DataFrame = rows.select(wanted).to_pandas()
+    return rows.select(wanted)
+
+
+def read_table(files: Files, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The same as a frame."""
+    frame: pd.DataFrame = read_rows(files, table, columns).to_pandas()
     return frame
