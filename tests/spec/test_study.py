@@ -210,7 +210,7 @@ WRONG = {
     ),
     "unknown resource": (
         ("{cpus: 1}", "{cpu: 1}"),
-        "s.yaml:14: resources.cpu: unknown key 'cpu'; did you mean 'cpus'? allowed: channels_last, compile, cpus, "
+        "s.yaml:14: resources.cpu: unknown key 'cpu'; did you mean 'cpus'? allowed: autoscaling, channels_last, compile, cpus, "
         "cuda_graphs, gpus, pack, retries, threads, workers",
     ),
     "a setting outside": (
