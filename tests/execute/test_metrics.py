@@ -115,8 +115,15 @@ def test_progress_publishes_every_state_seldom_and_at_the_end() -> None:
     assert after[1] == {"path": 2.0}  # what failed is not counted as work
 
 
+def test_the_list_of_metrics_is_the_one_that_users_read(repository: Path) -> None:
+    page = (repository / "clusters" / "watching.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `mcdist_")]
+    listed = [f"`{name}` | {about.type} | {', '.join(about.tags)} | {about.what}" for name, about in METRICS.items()]
+    assert [" | ".join(cell.strip() for cell in row) for row in rows] == listed
+
+
 @pytest.mark.ray
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_running_sweep_can_be_scraped_from_its_node(tmp_path: Path) -> None:
     """On a Ray of this process, so that it is still there when the sweep has ended."""
     import ray

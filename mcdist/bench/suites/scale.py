@@ -84,7 +84,8 @@ def rows(repeats: int) -> Iterator[Row]:
     alone = {f"{number:,} workers": Case(ALONE * max(WORKERS), number, None, 1) for number in WORKERS}
     taken = interleaved({name: contender(case, "jobs") for name, case in alone.items()}, repeats)
     few, many = alone
-    yield compared("CPU per job, packs of 1", taken, many, few, aim=at_most(1.25), unit="µs")
+    # ten times the jobs in flight do not fit into the caches; a search among the workers would make this tenfold
+    yield compared("CPU per job, packs of 1", taken, many, few, aim=at_most(1.5), unit="µs")
 
     costs = ray_costs()
     for number, seconds in zip(WORKERS, SHORT, strict=True):
