@@ -136,13 +136,15 @@ def long_sweep() -> dict[str, Any]:
     return sweep
 
 
-def submit_and_wait_for_commits(cluster: Head, name: str, folder: Path, number: int) -> list[str]:
+def submit_and_wait_for_commits(cluster: Head, checkout: Path, name: str, folder: Path, number: int) -> list[str]:
     """Start a job, leave it once so many packs are in the store. Its command."""
     (folder / "sweep.yaml").write_text(json.dumps(long_sweep()))
     line = ["python", "-m", "mcdist", "run", str(folder / "sweep.yaml"), "--store", str(folder / "store")]
-    code, output = cluster.job("submit", "--no-wait", "--submission-id", name, "--", *line)
+    code, output = cluster.job(
+        "submit", "--no-wait", "--submission-id", name, "--working-dir", ".", "--", *line, cwd=checkout
+    )
     assert code == 0, output
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     rows = folder / "store" / "tables" / "tasks"
     while len([path for path in rows.glob("*.parquet") if not path.name.startswith("0-")]) < number:
         assert time.monotonic() < deadline, cluster.job("logs", name)[1]
@@ -157,10 +159,10 @@ def drivers(folder: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_stopped_and_submitted_again(answers: bool, cluster: Head, tmp_path: Path) -> None:
+def test_stopped_and_submitted_again(answers: bool, cluster: Head, checkout: Path, tmp_path: Path) -> None:
     """`ray job stop` is SIGTERM, and SIGKILL to what is there 3 s later, as a driver that does not answer."""
     name = f"stopped-{answers}"
-    line = submit_and_wait_for_commits(cluster, name, tmp_path, 3)
+    line = submit_and_wait_for_commits(cluster, checkout, name, tmp_path, 3)
     if not answers:
         for pid in drivers(tmp_path):
             os.kill(pid, signal.SIGSTOP)
@@ -173,7 +175,7 @@ def test_stopped_and_submitted_again(answers: bool, cluster: Head, tmp_path: Pat
     before = pd.read_parquet(tmp_path / "store" / "tables" / "tasks").set_index("task_id")["started_at"]
     assert 0 < len(before) < 28
 
-    code, output = cluster.job("submit", "--submission-id", f"again-{answers}", "--", *line)
+    code, output = cluster.job("submit", "--working-dir", ".", "--", *line, cwd=checkout)
     assert code == 0, output
     assert re.search(r"small: (\d+) of 28 tasks to do", output)[1] == str(28 - len(before))  # type: ignore[index]
     assert_same_tables(tables(tmp_path / "store"), undisturbed(long_sweep(), tmp_path / "undisturbed"))
