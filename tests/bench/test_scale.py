@@ -38,6 +38,15 @@ def test_workers_with_short_jobs_wait_for_a_driver_that_takes_time() -> None:
     assert timeless["fed"] < 400 / 20 * 1.2
 
 
+@pytest.mark.ray
+@pytest.mark.long
+def test_what_ray_takes_of_the_driver_is_some_of_a_millisecond_per_job_and_less_per_reference() -> None:
+    costs = scale.ray_costs()
+    assert 20e-6 < costs.job < 20e-3
+    assert 0 < costs.reference < costs.job / 10
+    assert costs.own
+
+
 def test_rows_are_of_time_memory_growth_and_of_workers_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver of 20 µs for each task and 30 µs for each job of one; Ray takes 400 µs."""
 
