@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from mcdist.errors import StoreError
@@ -105,6 +106,31 @@ def test_a_compaction_before_any_operation_of_a_reader_changes_nothing_to_see(ur
             break
         reached += 3
     assert reached > 10
+
+
+class SlowListings(WatchedFiles):
+    """The first listing takes so long that a whole compaction goes by: it has seen the place of the merged file before
+    that was there, and those of its sources when they were gone.
+    """
+
+    listed = False
+
+    def list(self, folder: str, *, deep: bool = False) -> list[Entry]:
+        if self.listed:
+            return super().list(folder, deep=deep)
+        self.listed = True
+        before = super().list(folder, deep=deep)
+        open_store(self.uri).compact()
+        after = super().list(folder, deep=deep)
+        return [e for e in after if "/part-" not in e.name] + [e for e in before if "/part-" in e.name]
+
+
+def test_a_listing_during_which_a_compaction_goes_by_is_not_believed(uri: str) -> None:
+    before = view(filled(uri))
+    for name in before:
+        store = filled(f"{uri}-{name}")
+        slow = SlowListings(locate(store.uri), lambda n: None)
+        pd.testing.assert_frame_equal(Store(slow).table(name), before[name])
 
 
 @pytest.mark.slow
