@@ -34,7 +34,7 @@ def uri(place: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 
 @pytest.fixture
 def many_stores() -> None:
-    """For tests that make a store for every moment at which something may be killed."""
+    """For tests that make a store for every moment at which something may be killed, or for each of very many cases."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -133,7 +133,7 @@ def test_a_listing_during_which_a_compaction_goes_by_is_not_believed(uri: str) -
         pd.testing.assert_frame_equal(Store(slow).table(name), before[name])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_compaction_before_any_operation_of_another(uri: str) -> None:
     """Two at once: one of them may have to give way, none loses or doubles anything."""
     reached = 0

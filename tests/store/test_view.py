@@ -19,6 +19,7 @@ from .examples import Killed, MortalFiles, assert_consistent, pack, view
 
 
 @pytest.mark.parametrize("table", sorted(TABLES))
+@pytest.mark.usefixtures("many_stores")
 def test_an_empty_table_has_all_its_columns(store: Store, table: str) -> None:
     frame = store.table(table)
     assert (list(frame.columns), len(frame)) == (TABLES[table].schema.names, 0)
@@ -118,6 +119,7 @@ def test_files_of_other_versions_are_read(store: Store) -> None:
     ids=["empty", "torn", "foreign", "without pack", "other types"],
 )
 @pytest.mark.parametrize("table", ["tasks", "history"])
+@pytest.mark.usefixtures("many_stores")
 def test_a_file_that_is_none_of_the_tables_is_named(store: Store, data: bytes, table: str) -> None:
     store.commit(pack("p1", "task1"))
     locate(store.uri).write(f"tables/{table}/x.parquet", data)
