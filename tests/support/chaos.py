@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -40,6 +41,7 @@ class Chaos:
         (folder / "sweep.yaml").write_text(json.dumps(sweep))
         self.store = folder / "store"
         self.done: list[str] = []
+        self._deck: list[str] = []
         self._seen: list[pd.Series[Any]] = []
         self._started = 0
 
@@ -86,21 +88,24 @@ class Chaos:
     def _disturb(self) -> None:
         if commits(self.store):
             self._seen.append(committed(self.store))
-        what = self._rng.choice(["worker", "worker", "node", "driver", "stop"])
+        if not self._deck:  # each kind of blow comes before any comes again
+            self._deck = self._rng.sample(["worker", "worker", "node", "driver", "stop"], k=5)
         workers = self._workers()
-        if what == "worker" and workers:
-            os.kill(self._rng.choice(workers), signal.SIGKILL)
+        if not workers and (self._deck[-1] == "worker" or self._rng.random() < 0.8):
+            return  # a driver takes its time to start; only now and then it is hit before it has workers
+        what = self._deck.pop()
+        if what == "worker":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._rng.choice(workers), signal.SIGKILL)
         elif what == "node":
             self._nodes.kill(self._rng.choice(self._nodes.there))
             self._nodes.add(cpus=self._rng.choice([1, 2]))
-        elif what in ("driver", "stop"):
+        else:
             self._driver.send_signal(signal.SIGKILL if what == "driver" else signal.SIGTERM)
             code = self._driver.wait()
             assert code in (-signal.SIGKILL, 128 + signal.SIGTERM, -signal.SIGTERM, 0), f"{code}; {self.log()}"
             if code != 0:
                 self._start()
-        else:
-            what = "nothing"  # no worker had started yet
         self.done.append(what)
 
     def _workers(self) -> list[int]:
