@@ -73,6 +73,7 @@ def test_a_path_that_is_made_says_what_it_promises(found: dict[str, pd.DataFrame
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_the_same_bits_on_ray(tmp_path: Path, found: dict[str, pd.DataFrame]) -> None:
     run(tmp_path / "s", executor="ray")
     assert_same_tables(tables(tmp_path / "s"), found)

@@ -124,6 +124,7 @@ def test_a_plain_reader_sees_the_same(uri: Path, found: dict[str, pd.DataFrame])
         assert len(pd.read_parquet(uri / "tables" / name)) == len(found[name])
 
 
+@pytest.mark.long
 def test_a_report_is_made_of_it(uri: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     write_report(mcdist.open_store(str(uri)), out)

@@ -32,15 +32,20 @@ def uri(place: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
             memory.rm(where, recursive=True)
 
 
+_LONG_IN_S3 = ("test_cleaning", "test_compaction", "test_export")
+
+
 @pytest.fixture
 def many_stores() -> None:
     """For tests that make a store for every moment at which something may be killed, or for each of very many cases."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test that asks for `uri` is done in every place; those that make many stores in S3 by the long tests."""
+    """Every test that asks for `uri` is done in every place; in S3 by the long tests where it makes many stores, or
+    requests of the kinds that the others make as well.
+    """
     if "place" in metafunc.fixturenames:
-        many = "many_stores" in metafunc.fixturenames
+        many = "many_stores" in metafunc.fixturenames or metafunc.module.__name__.rpartition(".")[2] in _LONG_IN_S3
         s3 = pytest.param("s3", marks=pytest.mark.long) if many else "s3"
         metafunc.parametrize("place", ["local", "memory", s3])
 

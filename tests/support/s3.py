@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -97,7 +97,8 @@ def served_s3() -> Iterator[S3]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_MAX_ATTEMPTS", "1")  # of botocore, which waits long in between; s3fs has attempts of its own
         s3fs.S3FileSystem.clear_instance_cache()
-        s3fs.S3FileSystem().mkdir(BUCKET)
+        with suppress(FileExistsError):  # what moto holds is the process's, whatever server is in front of it
+            s3fs.S3FileSystem().mkdir(BUCKET)
         yield s3
         s3fs.S3FileSystem.clear_instance_cache()
     server.shutdown()
