@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MCDIST_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_ray_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A Ray that a file leaves behind is stopped, and its name said: the next file would attach to it."""
+    yield
+    ray = sys.modules.get("ray")
+    if ray is not None and ray.is_initialized():
+        ray.shutdown()
+        warnings.warn(f"{request.node.nodeid} left a Ray running", stacklevel=1)
 
 
 @pytest.fixture
