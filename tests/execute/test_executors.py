@@ -164,6 +164,7 @@ def test_packs_that_do_not_fit_in_memory_are_halved(
     assert_same_tables(tables(tmp_path / "s"), tables(tmp_path / "again"))
 
 
+@pytest.mark.long
 def test_a_task_too_large_for_memory_fails_alone_and_says_so(
     how: dict[str, Any], tmp_path: Path, scarce: Callable[[str, int], None]
 ) -> None:
@@ -183,6 +184,7 @@ def test_resources_that_no_machine_has_are_refused_before_anything_is_written(tm
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("_one_ray")
 def test_more_workers_than_there_is_room_for_do_no_harm(tmp_path: Path) -> None:
     """Those that Ray cannot place get no work, instead of work that waits for ever."""

@@ -54,7 +54,7 @@ def test_an_interrupt_that_a_library_wraps_is_an_interrupt(
 ) -> None:
     executor, before = Wrapping(number), signal.getsignal(number)
     monkeypatch.setattr("mcdist.execute.sweep._executor", lambda *_: executor)
-    summary = mcdist.run(small_sweep(), store=str(tmp_path), out=io.StringIO())
+    summary = mcdist.run(small_sweep(), store=str(tmp_path), executor="serial", out=io.StringIO())
     assert summary.exit_code == code
     assert executor.closed
     assert signal.getsignal(number) is before

@@ -262,6 +262,7 @@ def test_what_a_worker_wrote_before_it_died_is_not_done_again(start: Start, tmp_
     assert sweep.rows()["attempts"].tolist() == [1] * 3
 
 
+@pytest.mark.long
 def test_only_the_deadly_task_is_given_up(start: Start, tmp_path: Path) -> None:
     pauses = [PauseTask(seconds=0.05, number=n) for n in (0, 1, DEADLY, 2, 3, 4)]
     sweep = Sweep(tmp_path / "store", pauses, retries=1)

@@ -41,13 +41,14 @@ def many_stores() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test that asks for `uri` is done in every place; in S3 by the long tests where it makes many stores, or
-    requests of the kinds that the others make as well.
+    """Every test that asks for `uri` is done in every place; by the long tests in S3 where it makes requests of
+    the kinds that the others make as well, and elsewhere than in a folder where it makes many stores.
     """
     if "place" in metafunc.fixturenames:
         many = "many_stores" in metafunc.fixturenames or metafunc.module.__name__.rpartition(".")[2] in _LONG_IN_S3
         s3 = pytest.param("s3", marks=pytest.mark.long) if many else "s3"
-        metafunc.parametrize("place", ["local", "memory", s3])
+        memory = pytest.param("memory", marks=pytest.mark.long) if "many_stores" in metafunc.fixturenames else "memory"
+        metafunc.parametrize("place", ["local", memory, s3])
 
 
 @pytest.fixture
