@@ -50,6 +50,8 @@ def _ask_nodes(uri: str, name: str) -> tuple[int, list[tuple[str, str]]]:
     import ray
     from ray.exceptions import RayError
 
+    from mcdist.execute.placement import alive
+
     nodes = _others()
     answers = {_asked(node["NodeID"], uri, name): node for node in nodes}
     if not answers:
@@ -63,7 +65,7 @@ def _ask_nodes(uri: str, name: str) -> tuple[int, list[tuple[str, str]]]:
         try:
             reason = ray.get(reference)
         except RayError as error:
-            if not _alive(node["NodeID"]):  # gone meanwhile, and with it the question
+            if not alive(node["NodeID"]):  # gone meanwhile, and with it the question
                 continue
             reason = str(error).strip().splitlines()[-1]
         if reason is not None:
@@ -93,9 +95,3 @@ def _asked(node: str, uri: str, name: str) -> Any:
 
 def _label(node: dict[str, Any]) -> str:
     return f"{node['NodeManagerAddress']} ({node['NodeID'][:8]})"
-
-
-def _alive(node_id: str) -> bool:
-    import ray
-
-    return any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())

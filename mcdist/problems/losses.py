@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from operator import attrgetter
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
 from mcdist.errors import RequestError
+from mcdist.problems.elsewhere import imported
 
 __all__ = ["Loss", "resolve_loss"]
 
@@ -26,7 +25,7 @@ def resolve_loss(name: str, n_classes: int) -> Loss | None:
     """
     if name == "cross_entropy":
         return None
-    loss = _import(name)
+    loss: Loss = imported(name, f"loss {name!r}", "cross_entropy, or package.module:function")
     outputs = torch.zeros(2, 2, n_classes, requires_grad=True)  # of two points, for two examples
     try:
         value = vmap(loss)(outputs, torch.zeros(2, 2, dtype=torch.int64))
@@ -36,16 +35,4 @@ def resolve_loss(name: str, n_classes: int) -> Loss | None:
     if not isinstance(value, Tensor) or value.shape != (2,) or not value.requires_grad:
         got = f"a tensor {list(value.shape[1:])}" if isinstance(value, Tensor) else type(value).__name__
         raise RequestError(f"loss {name!r} must give one differentiable number for a batch; got {got}")
-    return loss
-
-
-def _import(name: str) -> Loss:
-    module, _, attribute = name.partition(":")
-    try:
-        loss: Loss = attrgetter(attribute)(importlib.import_module(module))
-    except Exception as error:  # whatever the module's own code raises
-        raise RequestError(
-            f"loss {name!r} cannot be imported ({type(error).__name__}: {error}); "
-            "expected cross_entropy, or package.module:function, installed or on PYTHONPATH"
-        ) from error
     return loss

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support.command_line import Command
 
-from mcdist import cli
 from mcdist.errors import RequestError
 from mcdist.problems.auctions import AffineMaximizer, Auction, RochetNet
 from mcdist.science.streams import Stream
@@ -391,21 +390,13 @@ def test_a_sweep_of_many_problems_is_prepared_at_once() -> None:
     ],
 )
 def test_exit_2_one_message_and_nothing_written(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    command: str,
-    said: dict[str, Any],
-    reason: str,
+    mcdist: Command, tmp_path: Path, command: str, said: dict[str, Any], reason: str
 ) -> None:
     file, store = tmp_path / "s.yaml", tmp_path / "store"
     file.write_text(write_yaml(said))
     how = ["--executor", "serial"] if command == "run" else []
-    monkeypatch.setattr(sys, "argv", ["mcdist", command, str(file), "--store", str(store), *how])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    out, err = capsys.readouterr()
-    assert stop.value.code == 2
+    code, out, err = mcdist(command, file, "--store", store, *how)
+    assert code == 2
     assert reason in " ".join(err.split())
     assert "Traceback" not in out + err
     assert not store.exists()

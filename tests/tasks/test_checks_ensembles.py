@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.command_line import Command
 
-from mcdist import cli
 from mcdist.errors import RequestError
 from mcdist.spec import load_spec
 from mcdist.spec.yaml_source import write_yaml
@@ -220,21 +219,13 @@ def test_splits() -> None:
 )
 @pytest.mark.parametrize("command", ["run", "plan"])
 def test_exit_2_one_message_and_nothing_written(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    command: str,
-    said: dict[str, Any],
-    reason: str,
+    mcdist: Command, tmp_path: Path, command: str, said: dict[str, Any], reason: str
 ) -> None:
     file, store = tmp_path / "s.yaml", tmp_path / "store"
     file.write_text(write_yaml(sweep(said)))
     how = ["--executor", "serial"] if command == "run" else []
-    monkeypatch.setattr(sys, "argv", ["mcdist", command, str(file), "--store", str(store), *how])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    out, err = capsys.readouterr()
-    assert stop.value.code == 2
+    code, out, err = mcdist(command, file, "--store", store, *how)
+    assert code == 2
     assert reason in " ".join(err.split())
     assert "Traceback" not in out + err
     assert not store.exists()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mcdist.errors import RequestError
+from mcdist.problems.elsewhere import imported
 from mcdist.science.auctions import Law
 from mcdist.science.streams import Stream
 
@@ -33,8 +31,6 @@ class Sampled(Law):
     greatest: float | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
 
-    randoms = 1
-
     def __post_init__(self) -> None:
         one, other = (self.sample(Stream.of("trial"), 2) for _ in range(2))
         if not torch.equal(one, other):
@@ -46,10 +42,6 @@ class Sampled(Law):
     def bound(self) -> float:
         """See `Law`."""
         return float("inf") if self.greatest is None else self.greatest
-
-    def values(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
-        """See `Law`: it draws its own numbers."""
-        raise NotImplementedError("a sampler draws its own random numbers")
 
     def sample(self, stream: Stream, n: int) -> Tensor:
         """See `Law`; of a larger sample the smaller one is no part."""
@@ -67,14 +59,8 @@ class Sampled(Law):
 
 
 def _import(name: str) -> Callable[..., Sequence[Sequence[float]]]:
-    module, _, attribute = name.partition(":")
-    try:
-        found = attrgetter(attribute)(importlib.import_module(module))
-    except Exception as error:  # whatever the module's own code raises
-        raise RequestError(
-            f"sampler {name!r}: cannot be imported ({type(error).__name__}: {error}); expected "
-            "package.module:sampler, installed or on PYTHONPATH"
-        ) from error
+    found = imported(name, f"sampler {name!r}:", "package.module:sampler")
     if not callable(found):
         raise RequestError(f"sampler {name!r}: is {type(found).__name__}, allowed: a callable")
-    return found  # type: ignore[no-any-return]
+    sampler: Callable[..., Sequence[Sequence[float]]] = found
+    return sampler

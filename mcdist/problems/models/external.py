@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 
 from torch import nn
 
 from mcdist.errors import RequestError, unknown_name
+from mcdist.problems.elsewhere import imported
 
 __all__ = ["from_factory", "from_torchvision"]
 
@@ -54,17 +53,12 @@ def from_factory(name: str, args: Mapping[str, object], input_shape: tuple[int, 
 
 
 def _import(name: str) -> Callable[..., object]:
-    module, _, attribute = name.partition(":")
-    try:
-        factory = attrgetter(attribute)(importlib.import_module(module))
-    except Exception as error:  # whatever the module's own code raises
-        raise RequestError(
-            f"model {name!r}: cannot be imported ({type(error).__name__}: {error}); "
-            "expected package.module:factory, installed or on PYTHONPATH"
-        ) from error
+    factory = imported(name, f"model {name!r}:", "package.module:factory")
     if not callable(factory):
+        attribute = name.partition(":")[2]
         raise RequestError(f"model {name!r}: {attribute!r} is {type(factory).__name__}, allowed: a callable")
-    return factory  # type: ignore[no-any-return]
+    called: Callable[..., object] = factory
+    return called
 
 
 def _call(name: str, build: Callable[..., object], *args: object, **kwargs: object) -> nn.Module:

@@ -46,6 +46,18 @@ class Law(ABC):
     def bound(self) -> float:
         """sup |v|_1, what nobody's valuation is above; may be infinite."""
 
+    @abstractmethod
+    def sample(self, stream: Stream, n: int) -> Tensor:
+        """n valuations [n, items], float64."""
+
+    def domains(self) -> list[Domain]:
+        """Convex sets that hold all mass and overlap on none; raises RequestError where there is no such list."""
+        raise RequestError(f"no exact revenue for {self}: it takes one item, or two with a density in steps; sample it")
+
+
+class FromUniform(Law):
+    """A law whose valuations are a function of uniform numbers."""
+
     @property
     @abstractmethod
     def randoms(self) -> int:
@@ -60,13 +72,9 @@ class Law(ABC):
         u = stream.generator().random((n, self.randoms))
         return torch.from_numpy(np.ascontiguousarray(self.values(u), dtype=np.float64))
 
-    def domains(self) -> list[Domain]:
-        """Convex sets that hold all mass and overlap on none; raises RequestError where there is no such list."""
-        raise RequestError(f"no exact revenue for {self}: it takes one item, or two with a density in steps; sample it")
-
 
 @dataclass(frozen=True)
-class Items(Law):
+class Items(FromUniform):
     """Values of n items, independent of each other."""
 
     marginals: tuple[Marginal, ...]
@@ -111,7 +119,7 @@ class Items(Law):
 
 
 @dataclass(frozen=True)
-class Triangle(Law):
+class Triangle(FromUniform):
     """Uniform on the triangle (0, 0), (1, 0), (0, 1)."""
 
     items = 2
@@ -128,7 +136,7 @@ class Triangle(Law):
 
 
 @dataclass(frozen=True)
-class Atoms(Law):
+class Atoms(FromUniform):
     """Finitely many valuations, points[i] [n] with probability proportional to weights[i] >= 0."""
 
     points: tuple[tuple[float, ...], ...]
@@ -189,18 +197,13 @@ class Scaled(Law):
         return self.law.items
 
     @property
-    def randoms(self) -> int:
-        """See `Law`."""
-        return self.law.randoms
-
-    @property
     def bound(self) -> float:
         """See `Law`."""
         return self.factor * self.law.bound
 
-    def values(self, u: Array) -> Array:
+    def sample(self, stream: Stream, n: int) -> Tensor:
         """See `Law`."""
-        return self.factor * self.law.values(u)
+        return self.factor * self.law.sample(stream, n)
 
     def domains(self) -> list[Domain]:
         """See `Law`."""
