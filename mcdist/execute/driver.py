@@ -135,7 +135,14 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
         _ended(Ended(event.job, Report(event.job.pack_id, verdicts, wall_s=wall_s)), scheduler, progress)
         return
     job = event.job
-    if event.memory and event.begun and len(job.ids) > 1:
+    halved = event.memory and event.begun and len(job.ids) > 1
+    if event.begun:
+        progress.say(
+            f"a worker was lost{_how(event)} at {job.kind} x{len(job.ids)} ({job.pack_id[:8]}, attempt "
+            f"{job.attempt}{'' if event.blamed else ', which does not count'})"
+            f"{'; its tasks are done in halves' if halved else ''}"
+        )
+    if halved:
         scheduler.halve(job.pack_id)
         return
     if not scheduler.lost(job.pack_id, event.blamed, event.harmless):
@@ -146,6 +153,12 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
     for task_id in job.ids:
         progress.note(task_id, "failed", 0.0)
     scheduler.ended(job.pack_id, {i: Verdict("failed", kind) for i in job.ids})
+
+
+def _how(event: Lost) -> str:
+    if event.memory:
+        return " for want of memory"
+    return ", its node taken away," if event.harmless else " with its node" if event.node else ""
 
 
 def _note_blocked(scheduler: Scheduler, store: Store, progress: ProgressDisplay) -> None:

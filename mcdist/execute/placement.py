@@ -83,7 +83,7 @@ def check_feasible(cpus: float, gpus: float, more: Iterable[Node] = ()) -> None:
     there, more = nodes(), tuple(more)
     if any(node.fits(cpus, gpus) for node in (*there, *more)):
         return
-    alike = [Node(*has, many) for has, many in Counter((node.cpus, node.gpus) for node in there).items()]
+    alike = [Node(*has, many) for has, many in sorted(Counter((node.cpus, node.gpus) for node in there).items())]
     said = "; ".join(map(str, alike)) or "none"
     if more:
         said += f"; that may be started: {'; '.join(map(str, more))}"

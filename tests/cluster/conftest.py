@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +13,7 @@ import pandas as pd
 import pytest
 import ray
 from ray.cluster_utils import Cluster
-from support.disturbing import Watch
+from support.disturbing import Watch, workers_of
 from support.sweeps import tables
 
 import mcdist
@@ -45,11 +47,26 @@ class Nodes:
 
     def kill(self, node: Any) -> None:
         """All processes of a node at once, by SIGKILL."""
+        workers = workers_of(node)
         self.there.remove(node)
         self.cluster.remove_node(node, allow_graceful=False)
+        _signal(workers, signal.SIGKILL)
 
-    def kill_by_id(self, node_id: str) -> None:
-        self.kill(next(node for node in self.there if node.node_id == node_id))
+    def freeze(self, node_id: str) -> Any:
+        """The node of that id, its workers held where they are: they end nothing until it is thawed, or killed."""
+        node = next(node for node in self.there if node.node_id == node_id)
+        _signal(workers_of(node), signal.SIGSTOP)
+        return node
+
+    def thaw(self, node: Any) -> None:
+        """Let a frozen node's workers go on."""
+        _signal(workers_of(node), signal.SIGCONT)
+
+
+def _signal(processes: list[int], number: signal.Signals) -> None:
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @pytest.fixture(scope="session")
@@ -58,16 +75,22 @@ def _cluster() -> Iterator[Cluster]:
         for name, value in HEALTH.items():
             patch.setenv(name, value)
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-        ray.init(address=cluster.address, log_to_driver=False)
         yield cluster
-        ray.shutdown()
         cluster.shutdown()
 
 
+@pytest.fixture(scope="module")
+def attached(_cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster, with this process as one of its drivers."""
+    ray.init(address=_cluster.address, log_to_driver=False)
+    yield _cluster
+    ray.shutdown()
+
+
 @pytest.fixture
-def nodes(_cluster: Cluster) -> Iterator[Nodes]:
+def nodes(attached: Cluster) -> Iterator[Nodes]:
     """No node but the head, until the test adds some."""
-    found = Nodes(_cluster)
+    found = Nodes(attached)
     yield found
     for node in list(found.there):
         with contextlib.suppress(Exception):

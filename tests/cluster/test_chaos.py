@@ -22,7 +22,7 @@ def sweep() -> dict[str, Any]:
     """Six end points, all fifteen pairs, a line and a curve each: 66 tasks in 35 packs."""
     found = small_sweep(resources={"pack": 2, "gpus": 0, "retries": 10})
     found["endpoints"]["seeds"] = 6
-    found["paths"][1]["train"]["epochs"] = 150
+    found["paths"][1]["train"]["epochs"] = 600
     return found
 
 

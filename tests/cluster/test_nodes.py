@@ -48,10 +48,9 @@ def test_a_node_killed_in_the_midst_of_a_curve_costs_no_attempt(
     nodes.add()
     nodes.add()
     with Background(watch, lambda: run(long_curves(), tmp_path, nodes, out)) as sweep:
-        wait_for(lambda: watch.node_at("path", "bezier"), "a curve on its way")
-        time.sleep(0.3)
+        doomed = nodes.freeze(wait_for(lambda: watch.node_at("path", "bezier"), "a curve on its way"))
         before = committed(tmp_path)
-        nodes.kill_by_id(str(watch.node_at("path", "bezier")))
+        nodes.kill(doomed)
     assert sweep.summary.counts == {"done": 28}
     assert [loss.node for loss in watch.losses() if loss.begun] == [True]
     assert attempts(tmp_path) == {1}
@@ -69,7 +68,11 @@ def test_a_node_that_joins_is_used_and_a_sweep_without_nodes_waits_for_one(
         wait_for(lambda: watch.node_at("path", "bezier"), "a curve on its way")
         nodes.kill(first)
         wait_for(lambda: "waiting for one that has" in out.getvalue(), "the note")
-        later = {nodes.add().node_id, nodes.add().node_id}
+        later = {nodes.add().node_id}
+        slow = nodes.freeze(wait_for(lambda: watch.node_at("path"), "work on the first that joins"))
+        later.add(nodes.add().node_id)
+        wait_for(lambda: later <= watch.used, "work on the second as well")
+        nodes.thaw(slow)
     assert sweep.summary.exit_code == 0
     assert watch.used == {first.node_id} | later
     assert attempts(tmp_path) == {1}
@@ -85,8 +88,16 @@ def test_work_without_gpus_is_kept_off_the_node_that_has_some(nodes: Nodes, watc
     assert with_gpu.node_id not in watch.used
 
 
-def test_shares_of_a_gpu_go_to_the_node_that_has_it(nodes: Nodes, watch: Watch, tmp_path: Path) -> None:
+def test_shares_of_a_gpu_go_to_the_node_that_has_it(
+    nodes: Nodes, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The GPU is one in name only, so what is seen is where workers are, and that they ask for a share."""
+
+    class WithoutIt(ray_pool.Actor):
+        def __init__(self, store: str, threads: int, gpus: float, *rest: Any) -> None:
+            super().__init__(store, threads, 0, *rest)
+
+    monkeypatch.setattr(ray_pool, "_REMOTE", ray.remote(WithoutIt))
     with_gpu = nodes.add(cpus=2, gpus=1)
     nodes.add(cpus=2)
     executor = ray_pool.RayExecutor(mcdist.spec.ResourcesSpec(gpus=0.5), {}, nodes.address)
@@ -144,15 +155,14 @@ def test_work_on_a_preempted_node_is_done_elsewhere_without_end(nodes: Nodes, wa
     """A node is preempted when whoever lends it says that it will be gone at a certain time, and then it is."""
     nodes.add()
     with Background(watch, lambda: run(long_curves(), tmp_path, nodes)) as sweep:
-        wait_for(lambda: watch.node_at("path", "bezier"), "a curve on its way")
-        doomed = str(watch.node_at("path", "bezier"))
+        doomed = nodes.freeze(wait_for(lambda: watch.node_at("path", "bezier"), "a curve on its way"))
         soon = int(1000 * (time.time() + 0.2))
         accepted, why = ray._private.worker.global_worker.gcs_client.drain_node(
-            doomed, DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"), "taken away", soon
+            doomed.node_id, DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"), "taken away", soon
         )
         assert accepted, why
         time.sleep(0.3)
-        nodes.kill_by_id(doomed)
+        nodes.kill(doomed)
         nodes.add()
     assert sweep.summary.exit_code == 0
     assert [loss.harmless for loss in watch.losses() if loss.begun] == [True]

@@ -55,13 +55,16 @@ def done(job: Job) -> Ended:
     return Ended(job, Report(job.pack_id, dict.fromkeys(job.ids, Verdict("done"))))
 
 
-def driven(uri: Path, tasks: int, pack: int, retries: int, fate: Fate) -> tuple[Scheduler, list[int], pd.DataFrame]:
+def driven(
+    uri: Path, tasks: int, pack: int, retries: int, fate: Fate, out: io.StringIO | None = None
+) -> tuple[Scheduler, list[int], pd.DataFrame]:
     """A sweep of pauses: how it ended, the sizes of the jobs, and what the driver itself wrote."""
     members = [Blueprint(PauseTask(seconds=0.0, number=n)).task() for n in range(tasks)]
     scheduler = Scheduler([pack_of(members[i : i + pack]) for i in range(0, tasks, pack)], {}, retries)
     kinds, costs = {task.id: "pause" for task in members}, {task.id: 0.0 for task in members}
     executor, store = Fateful(fate), open_store(uri, create=True)
-    drive(scheduler, executor, store, ProgressDisplay({"pause": tasks}, {}, kinds, costs, 1, io.StringIO()))
+    out = out or io.StringIO()
+    drive(scheduler, executor, store, ProgressDisplay({"pause": tasks}, {}, kinds, costs, 1, out))
     return scheduler, executor.sizes, store.table("tasks")
 
 
@@ -76,6 +79,29 @@ def test_a_pack_whose_worker_was_killed_for_want_of_memory_is_halved_a_task_give
     (row,) = rows.itertuples()
     assert (row.status, row.error_kind, row.attempts) == ("failed", "memory", 2)
     assert row.error == "its worker was killed for want of memory 2 times; the last time: node low on memory"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({}, " at pause x4 (…, attempt 1)"),
+        ({"memory": True}, " for want of memory at pause x4 (…, attempt 1); its tasks are done in halves"),
+        ({"node": True}, " with its node at pause x4 (…, attempt 1, which does not count)"),
+        ({"harmless": True}, ", its node taken away, at pause x4 (…, attempt 1, which does not count)"),
+        ({"begun": False}, None),
+    ],
+)
+def test_the_log_says_which_work_was_lost(tmp_path: Path, how: dict[str, bool], said: str | None) -> None:
+    """Not of jobs whose turn had not come: they are only given to another."""
+    lost, out = [], io.StringIO()
+
+    def fate(job: Job) -> Ended | Lost:
+        lost.append(job)
+        return Lost(job, "gone", **how) if len(lost) == 1 else done(job)
+
+    driven(tmp_path, tasks=4, pack=4, retries=3, fate=fate, out=out)
+    notes = out.getvalue().replace(lost[0].pack_id[:8], "…")
+    assert notes == ("" if said is None else f"note: a worker was lost{said}\n")
 
 
 @pytest.mark.parametrize("how", [{"begun": False, "memory": True}, {"node": True}, {"harmless": True}])

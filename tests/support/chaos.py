@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from support.disturbing import assert_not_redone, commits, committed
+from support.disturbing import assert_not_redone, commits, committed, workers_of
 
 __all__ = ["Chaos"]
 
@@ -110,17 +110,4 @@ class Chaos:
 
     def _workers(self) -> list[int]:
         """Process ids of the workers, in the order of nodes and of starting."""
-        raylets = [node.all_processes["raylet"][0].process.pid for node in self._nodes.there]
-        return [pid for raylet in raylets for pid, title in _children(raylet) if not title.startswith(_OTHERS)]
-
-
-_OTHERS = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent", "ray::JobSupervisor")
-
-
-def _children(raylet: int) -> list[tuple[int, str]]:
-    """Processes of a node that Ray has given a title: id and title."""
-    listed = subprocess.run(
-        ["pgrep", "-P", str(raylet), "-a", "-f", "^ray::"], capture_output=True, text=True, check=False
-    )
-    words = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
-    return [(int(pid), title) for pid, title in words]
+        return [pid for node in self._nodes.there for pid in workers_of(node)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -18,12 +19,13 @@ from mcdist.execute.executor import Ended, Lost
 WAIT_S = 120.0
 
 
-def wait_for(true: Callable[[], Any], what: str) -> None:
-    """Return as soon as it is true."""
+def wait_for(true: Callable[[], Any], what: str) -> Any:
+    """What it gives, as soon as that is true."""
     deadline = time.monotonic() + WAIT_S
-    while not true():
+    while not (found := true()):
         assert time.monotonic() < deadline, f"{what}: not in {WAIT_S:g} s"
         time.sleep(0.01)
+    return found
 
 
 @dataclass
@@ -98,6 +100,19 @@ class Background:
             self._thread.join(WAIT_S)
         if kind is None and self._error is not None:
             raise self._error
+
+
+def workers_of(node: Any) -> list[int]:
+    """Process ids of a node's busy workers, in the order of their starting."""
+    raylet = node.all_processes["raylet"][0].process.pid
+    listed = subprocess.run(
+        ["pgrep", "-P", str(raylet), "-a", "-f", "^ray::"], capture_output=True, text=True, check=False
+    )
+    words = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
+    return [int(pid) for pid, title in words if not title.startswith(_OTHERS)]
+
+
+_OTHERS = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent", "ray::JobSupervisor")
 
 
 def commits(store: Path) -> int:
