@@ -116,7 +116,11 @@ class Simulated(Executor):
         """See `Executor`: nothing is tried."""
         return [Choice(1) for _ in tunings]
 
-    def free(self, ready: int) -> bool:
+    def workers(self, kind: str) -> int:
+        """See `Executor`."""
+        return len(self._desks)
+
+    def free(self, ready: int, crew: int = 0) -> bool:
         """See `Executor`: as `RayExecutor` says it, and in the driver's time."""
         return self._roster.next(keep=ready > len(self._desks)) is not None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
 from mcdist.tasks.work import Way
 
 __all__ = ["Choice", "Switch", "Wishes", "wishes_of"]

@@ -98,8 +98,9 @@ def drive(scheduler: Scheduler, executor: Executor, store: Store, progress: Prog
     """Keep the executor busy until every task of the scheduler is settled. Work in flight is bounded by the workers."""
     while scheduler.pending():
         _note_blocked(scheduler, store, progress)
-        while executor.free(scheduler.ready()) and (job := scheduler.next()) is not None:
-            executor.submit(job)
+        for crew in range(executor.crews):
+            while executor.free(scheduler.ready(crew), crew) and (job := scheduler.next(crew)) is not None:
+                executor.submit(job)
         for event in executor.wait(timeout_s=1.0):
             if isinstance(event, Lost):
                 _lost(event, scheduler, store, progress)

@@ -145,7 +145,7 @@ class _Run:
             if self._study.search.scheduler != "none":
                 self._log.say("note: without Ray every trial goes on to its end: none is stopped early")
             workers.start(self._store.uri, 1)
-            self._do_starts(workers, 1)
+            self._do_starts(workers)
             for setting in self._settings:
                 name = setting_key(setting)
                 if name in self._log.trials:
@@ -194,7 +194,8 @@ class _Run:
             if self._missing():
                 workers = RayExecutor(resources, self._prepared.datasets, address)
                 try:
-                    self._do_starts(workers, workers.start(self._store.uri, self._missing()))
+                    workers.start(self._store.uri, self._missing())
+                    self._do_starts(workers)
                 finally:
                     workers.close()
             given = Given(study, self._store.uri, self._prepared.datasets, gpus, known)
@@ -212,12 +213,12 @@ class _Run:
         """How many of the tasks that trials start from are to be done."""
         return len(self._starts.tasks) - len(what_remains(self._starts, self._store.tasks()).settled)
 
-    def _do_starts(self, workers: Executor, number: int) -> None:
+    def _do_starts(self, workers: Executor) -> None:
         """What trials start from. Trials whose start failed will fail, and say so."""
         if self._missing():
             counts, kinds = self._starts.counts(), {i: task.kind for i, task in self._starts.tasks.items()}
             costs = task_costs(self._starts, self._prepared)
-            progress = ProgressDisplay(counts, {}, dict(kinds), costs, number, self._out)
+            progress = ProgressDisplay(counts, {}, dict(kinds), costs, workers.workers, self._out)
             try:
                 _do(self._starts, self._store, workers, progress)
             finally:

@@ -64,9 +64,22 @@ class Executor(ABC):
         Raises ExecutorError where no work can be done at all.
         """
 
+    @property
+    def crews(self) -> int:
+        """How many groups of workers there are, each for certain kinds of task."""
+        return 1
+
+    def crew_of(self, kind: str) -> int:
+        """Which of them, from 0, does tasks of this kind."""
+        return 0
+
     @abstractmethod
-    def free(self, ready: int) -> bool:
-        """Whether one of the `ready` jobs that could start can be submitted now.
+    def workers(self, kind: str) -> int:
+        """How many workers there are, or should be by now, that do tasks of this kind."""
+
+    @abstractmethod
+    def free(self, ready: int, crew: int = 0) -> bool:
+        """Whether one of the `ready` jobs of a crew that could start can be submitted now.
 
         A worker with nothing to do always takes one. One at work may take a second, so that it need not wait for the
         driver in between, but only while at least one for every worker is left of the others.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +12,24 @@ import ray
 import yaml
 
 from mcdist.errors import RequestError
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.execute.allotment import Node, Want, allot
+from mcdist.spec.resources import ResourcesSpec
 
-__all__ = ["BOOTSTRAP", "Node", "Placement", "alive", "check_feasible", "gpus_per_worker", "nodes", "room", "startable"]
+__all__ = [
+    "BOOTSTRAP",
+    "Placement",
+    "alive",
+    "apart",
+    "check_feasible",
+    "gpus_per_worker",
+    "nodes",
+    "room",
+    "sizes",
+    "startable",
+]
 
 BOOTSTRAP = "~/ray_bootstrap_config.yaml"
 """What `ray up` leaves on the head, where jobs run: the cluster file, with what each type of node has filled in."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """A node, or `many` of a type that may be started. cpus, gpus: all that it has, whoever uses them; type: its name,
-    where it is one that may be started.
-    """
-
-    cpus: float
-    gpus: float
-    many: int = 1
-    type: str = ""
-
-    def fits(self, cpus: float, gpus: float) -> int:
-        """How many workers it holds that ask for so much."""
-        most = min(self.cpus / cpus, self.gpus / gpus if gpus else math.inf)
-        # one that says nothing of what it has may hold a worker, but nobody knows of more; 0.3 / 0.1 is less than 3
-        return self.many if math.isinf(most) else self.many * int(most + 1e-9)
-
-    def __str__(self) -> str:
-        has = "unknown" if math.isinf(self.cpus) else f"{self.cpus:g} CPU, {self.gpus:g} GPU"
-        return f"{f'{self.many} x ' if self.many > 1 else ''}{has}{f' ({self.type})' if self.type else ''}"
 
 
 def nodes() -> list[Node]:
@@ -78,8 +67,11 @@ def gpus_per_worker(resources: ResourcesSpec, more: Iterable[Node] = ()) -> floa
     return 1.0 if any(node.gpus >= 1 for node in (*nodes(), *more)) else 0.0
 
 
-def check_feasible(cpus: float, gpus: float, more: Iterable[Node] = ()) -> None:
-    """Raise RequestError where no node could ever hold one worker: Ray itself would wait without end."""
+def check_feasible(cpus: float, gpus: float, more: Iterable[Node] = (), where: str = "resources") -> None:
+    """Raise RequestError where no node could ever hold one worker: Ray itself would wait without end.
+
+    where: what of the specification asks for it.
+    """
     there, more = nodes(), tuple(more)
     if any(node.fits(cpus, gpus) for node in (*there, *more)):
         return
@@ -88,13 +80,12 @@ def check_feasible(cpus: float, gpus: float, more: Iterable[Node] = ()) -> None:
     if more:
         said += f"; that may be started: {'; '.join(map(str, more))}"
     raise RequestError(
-        f"resources: a worker asks for {cpus:g} CPU and {gpus:g} GPU, and no node has that; there are: {said}. Ask for "
-        "less (resources.cpus, resources.gpus), or, where an autoscaler starts such nodes, say resources.autoscaling: "
-        "on"
+        f"{where}: a worker asks for {cpus:g} CPU and {gpus:g} GPU, and no node has that; there are: {said}. Ask for "
+        f"less ({where}.cpus, {where}.gpus), or, where an autoscaler starts such nodes, say resources.autoscaling: on"
     )
 
 
-def room(resources: ResourcesSpec, gpus: float, more: Iterable[Node] = (), there: Iterable[Node] | None = None) -> int:
+def room(resources: ResourcesSpec, gpus: float, more: Iterable[Node] = ()) -> int:
     """The number of workers: as asked for, or as many as fit on the nodes there are, or on `more` where that is more.
 
     Workers without a GPU are kept off nodes with GPUs where others can hold them. Ray does so as well, as far as there
@@ -102,42 +93,41 @@ def room(resources: ResourcesSpec, gpus: float, more: Iterable[Node] = (), there
     """
     if resources.workers != "auto":
         return resources.workers
-    return max(
-        _fitting(nodes() if there is None else there, resources.cpus, gpus), _fitting(more, resources.cpus, gpus)
-    )
-
-
-def _fitting(those: Iterable[Node], cpus: float, gpus: float) -> int:
-    fits = dict.fromkeys((True, False), 0)
-    for node in those:
-        fits[node.gpus > 0] += node.fits(cpus, gpus)
-    return fits[True] if gpus else fits[False] or fits[True]
+    [there], [started] = (allot(those, [Want(resources.cpus, gpus)]) for those in (nodes(), more))
+    return max(there, started)
 
 
 class Placement:
-    """What each worker of a sweep asks for, and how many there are to be, as nodes come and go.
+    """What each worker of a crew asks for. kinds: of the tasks that are theirs alone, none for the crew of all others.
 
     own: the Ray was started here: no node will ever come. Raises RequestError where no node could ever hold a worker.
     """
 
-    def __init__(self, resources: ResourcesSpec, own: bool) -> None:
-        self._resources, self._size, self._notes = resources, 0, list[str]()
-        self._more = [] if own or resources.autoscaling == "off" else startable()
-        self._unknown = resources.autoscaling == "on" and not own and not self._more
-        self.cpus, self.gpus = resources.cpus, gpus_per_worker(resources, self._more)
-        if not self._unknown:
-            check_feasible(self.cpus, self.gpus, self._more)
+    def __init__(self, resources: ResourcesSpec, own: bool, kinds: Sequence[str] = ()) -> None:
+        self.resources, self.kinds, self._size, self._notes = resources, tuple(kinds), 0, list[str]()
+        self.more = [] if own or resources.autoscaling == "off" else startable()
+        self.unknown = resources.autoscaling == "on" and not own and not self.more
+        self.cpus, self.gpus = resources.cpus, gpus_per_worker(resources, self.more)
+        if not self.unknown:
+            check_feasible(self.cpus, self.gpus, self.more, f"resources.tasks.{kinds[0]}" if kinds else "resources")
+        if self.gpus > 1:
+            self._notes.append(f"each worker{self._of()} has {self.gpus:g} GPUs to itself, and computes on one of them")
 
-    def workers(self, most: int) -> int:
-        """How many workers there should be by now, at least one, and no more than `most`."""
-        there = nodes()  # once: hundreds of them take Ray a while
-        size = max(1, min(most, room(self._resources, self.gpus, self._more, there)))
+    def _of(self) -> str:
+        return f" for {', '.join(self.kinds)}" if self.kinds else ""
+
+    def want(self, most: int) -> Want:
+        """What is asked for where `most` workers are of use."""
+        asked = self.resources.workers
+        return Want(self.cpus, self.gpus, most if asked == "auto" else min(most, asked))
+
+    def has(self, size: int, there: Iterable[Node]) -> None:
+        """There should be so many workers by now, on these nodes: what of it is new is noted."""
         if not any(node.fits(self.cpus, self.gpus) for node in there):
-            self._notes.append(f"no node has {self.cpus:g} CPU and {self.gpus:g} GPU now: waiting for one that has")
+            self.note(f"no node has {self.cpus:g} CPU and {self.gpus:g} GPU now: waiting for one that has")
         elif self._size not in (0, size):
-            self._notes.append(f"nodes have come or gone: {size} worker(s) now, before {self._size}")
+            self.note(f"nodes have come or gone: {size} worker(s){self._of()} now, before {self._size}")
         self._size = size
-        return size
 
     def note(self, line: str) -> None:
         """Something else that the user should know."""
@@ -147,3 +137,39 @@ class Placement:
         """What the user should know of it since the last call."""
         taken, self._notes = self._notes, []
         return taken
+
+
+def apart(placements: Sequence[Placement]) -> list[Placement]:
+    """Those of several crews, the one of all other tasks first, that are to be.
+
+    No crew of its own is needed for tasks that the first's workers would do in the same way; nor can it be where it has
+    no room beside the others, as on a small machine: the first's workers do its tasks then, and a note says so.
+    """
+    first, found = placements[0], [placements[0]]
+    for one in placements[1:]:
+        own, common = one.resources, first.resources
+        alike = own.threads == common.threads and one.gpus == first.gpus and one.cpus <= first.cpus
+        if alike and own.workers == "auto":
+            continue
+        wants = [other.want(1) for other in (*found, one)]
+        if not (one.unknown or allot(nodes(), wants)[-1] or allot(one.more, wants)[-1]):
+            first.note(f"there is no room for workers for {', '.join(one.kinds)} alone: the others do that as well")
+            continue
+        found.append(one)
+    return found
+
+
+def sizes(placements: Sequence[Placement], most: int) -> list[int]:
+    """How many workers each of several crews should have by now: at least one, and no more than `most`.
+
+    A number that was asked for is given, whether there is room now or not.
+    """
+    there = nodes()  # once: hundreds of them take Ray a while
+    wants = [placement.want(most) for placement in placements]
+    now, started = allot(there, wants), allot(placements[0].more, wants)
+    found = []
+    for placement, want, fits, may in zip(placements, wants, now, started, strict=True):
+        size = max(1, max(fits, may) if placement.resources.workers == "auto" else want.most)
+        placement.has(size, there)
+        found.append(size)
+    return found

@@ -31,7 +31,8 @@ class ProgressDisplay:
 
     totals: tasks by kind. done: of them finished before. costs: estimated work of each task to do, by id. The time left
     is reckoned kind by kind, from the time that its work took so far; kinds of which nothing is done yet are left
-    out, and the time is then called a least one. publish: told every few seconds how things stand.
+    out, and the time is then called a least one. workers: how many do tasks of a kind now. publish: told every few
+    seconds how things stand.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class ProgressDisplay:
         done: Mapping[str, int],
         kinds: Mapping[str, str],
         costs: Mapping[str, float],
-        workers: int,
+        workers: Callable[[str], int],
         out: TextIO,
         publish: Publish = lambda tasks, work: None,
     ) -> None:
@@ -112,7 +113,9 @@ class ProgressDisplay:
         left = {kind: cost for kind, cost in self._left.items() if self._done[kind] < self._totals[kind] and cost > 0}
         known = {kind: cost for kind, cost in left.items() if self._spent[kind] > 0}
         if known:
-            seconds = sum(cost * self._wall[k] / self._spent[k] for k, cost in known.items()) / self._workers
+            seconds = sum(
+                cost * self._wall[kind] / self._spent[kind] / self._workers(kind) for kind, cost in known.items()
+            )
             parts.append(f"{'about' if len(known) == len(left) else 'at least'} {duration(seconds)} left")
         return " · ".join(parts)
 

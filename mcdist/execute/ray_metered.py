@@ -9,7 +9,7 @@ from mcdist.execute.job import Job
 from mcdist.execute.metrics import SweepMetrics
 from mcdist.execute.ray_pool import RayExecutor
 from mcdist.problems.data import Dataset
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
 
 __all__ = ["MeteredRay"]
 

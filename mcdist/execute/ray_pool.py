@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -22,48 +21,22 @@ from mcdist.execute.choice import Choice
 from mcdist.execute.executor import Ended, Executor, ExecutorError, Lost
 from mcdist.execute.job import Job, Report
 from mcdist.execute.memory import ONE_ARENA
-from mcdist.execute.placement import Placement, alive
+from mcdist.execute.placement import Placement, alive, apart, sizes
 from mcdist.execute.ray_actor import Actor
 from mcdist.execute.ray_cluster import connect
-from mcdist.execute.roster import Roster
+from mcdist.execute.ray_crew import HELD, Crew, Held, Member
 from mcdist.execute.trials import Tuning
 from mcdist.execute.tuning import by_rule
 from mcdist.problems.data import Dataset
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
 
 __all__ = ["RayExecutor"]
 
 _GONE = (RayActorError, ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError)
-_STILLBORN = 3  # failed starts in a row, for each worker wanted, after which the run is given up if there is no worker
-_RESPITE_S = 30.0  # seconds without new starts after so many if there are workers
 _LOOK_S = 2.0  # seconds between looks at which nodes there are
-_HELD = 2  # jobs that an actor has at a time
-_CALLS = 2 * _HELD + 2  # calls that an actor answers at a time: `do` and `reached` for each job, `live`, one more
+_PATIENCE_S = 60.0  # seconds that a crew lets those before it find their room, where the nodes may be the same
+_CALLS = 2 * HELD + 2  # calls that an actor answers at a time: `do` and `reached` for each job, `live`, one more
 _REMOTE: Any = ray.remote(Actor)
-
-
-@dataclass(eq=False)
-class _Held:
-    """A job that an actor has. reached, report: references that resolve when its turn comes, and when it has ended."""
-
-    job: Job
-    place: int
-    reached: Any
-    report: Any
-    taken_back: bool = False
-
-
-@dataclass(eq=False)
-class _Member:
-    """An actor that is ready. death: the reference that resolves when it dies; node: the id of the node that it is on;
-    given: how many jobs it was sent.
-    """
-
-    actor: Any
-    death: Any
-    node: str
-    held: list[_Held] = field(default_factory=list)
-    given: int = 0
 
 
 class RayExecutor(Executor):
@@ -75,64 +48,89 @@ class RayExecutor(Executor):
     def __init__(
         self, resources: ResourcesSpec, datasets: Mapping[str, Dataset], address: str | None, sweep: str = "sweep"
     ) -> None:
-        self._sweep = sweep
-        self._resources, self._datasets = resources, datasets
-        self._starting: dict[Any, Any] = {}  # reference that resolves once the actor is ready -> actor
-        self._members = Roster[_Member](_HELD)
-        self._of: dict[Any, _Member] = {}  # reference of a report or a death -> whose
+        self._sweep, self._datasets = sweep, datasets
+        self._of: dict[Any, Member] = {}  # reference of a report or a death -> whose
+        self._crews: list[Crew] = []
         self._owns_ray = connect(address)
         try:
-            self._placement = Placement(resources, self._owns_ray)
+            placements = [Placement(own, self._owns_ray, kinds) for kinds, own in resources.crews()]
         except RequestError:
             self.close()
             raise
+        self._crews = [Crew(placement, self._make) for placement in apart(placements)]
+        self._crew_of = {kind: i for i, crew in enumerate(self._crews) for kind in crew.placement.kinds}
+
+    @property
+    def crews(self) -> int:
+        """See `Executor`."""
+        return len(self._crews)
+
+    def crew_of(self, kind: str) -> int:
+        """See `Executor`."""
+        return self._crew_of.get(kind, 0)
+
+    def workers(self, kind: str) -> int:
+        """See `Executor`."""
+        return self._crews[self.crew_of(kind)].size
+
+    @property
+    def _members(self) -> list[Member]:
+        return [member for crew in self._crews for member in crew.members]
+
+    @property
+    def _starting(self) -> dict[Any, Crew]:
+        return {reference: crew for crew in self._crews for reference in crew.starting}
 
     def start(self, store: str, most: int) -> int:
         """See `Executor`."""
         self._store = store
         self._data = {key: ray.put(data) for key, data in self._datasets.items()}
-        self._most, self._stillborn, self._starts_from = most, 0, 0.0
+        self._most, self._opened = most, time.monotonic()
         self._staff()
-        return self._size
+        return sum(crew.size for crew in self._crews)
 
     def _staff(self) -> None:
-        """Have as many actors as there should be on the nodes that there are by now."""
-        self._looked = time.monotonic()
-        self._size = self._placement.workers(self._most)
-        missing = self._size - len(self._members) - len(self._starting)
-        for _ in range(missing if self._looked >= self._starts_from else 0):
-            self._start_one()
-        for _ in range(min(len(self._starting), len(self._members) + len(self._starting) - self._size)):
-            _, actor = self._starting.popitem()  # the last one: its node has left before it could start
-            ray.kill(actor)
+        """Have as many actors of each crew as there should be on the nodes that there are by now.
 
-    def _start_one(self) -> None:
+        A crew waits until those before it have found their room: it might take it, as Ray places actors one by one.
+        """
+        self._looked = time.monotonic()
+        placed = self._looked - self._opened > _PATIENCE_S
+        for i, (crew, size) in enumerate(
+            zip(self._crews, sizes([c.placement for c in self._crews], self._most), strict=True)
+        ):
+            crew.size = size
+            if not i or placed or not any(before.starting for before in self._crews[:i]):
+                crew.staff(size)
+
+    def _make(self, placement: Placement) -> Any:
         options = _REMOTE.options(
-            num_cpus=self._placement.cpus,
-            num_gpus=self._placement.gpus,
+            num_cpus=placement.cpus,
+            num_gpus=placement.gpus,
             max_restarts=0,
             max_concurrency=_CALLS,
             runtime_env={} if self._owns_ray else {"env_vars": ONE_ARENA},
         )
-        actor = options.remote(
-            self._store, self._resources.threads, self._placement.gpus, self._data, f"mcdist {self._sweep}"
+        return options.remote(
+            self._store, placement.resources.threads, placement.gpus, self._data, f"mcdist {self._sweep}"
         )
-        self._starting[actor.ready.remote()] = actor
 
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
         """See `Executor`: one at a time on each actor. A trial that takes its worker with it is tried once more."""
         open_, found = [(i, 0) for i in range(len(tunings))], dict[int, Choice]()
-        trying: dict[Any, tuple[_Member, int, int]] = {}
+        trying: dict[Any, tuple[Member, int, int]] = {}
         while len(found) < len(tunings):
             busy = {id(member) for member, _, _ in trying.values()}
-            for member in [m for m in self._members if id(m) not in busy][: len(open_)]:
-                i, lost = open_.pop(0)
-                trying[member.actor.tune.remote(tunings[i])] = member, i, lost
-            ready, _ = ray.wait([*self._starting, *trying], num_returns=1, timeout=1.0)
-            self._look()
+            for member in [m for m in self._members if id(m) not in busy]:
+                mine = (one for one in open_ if self._crews[self.crew_of(tunings[one[0]].kind)] is member.crew)
+                if (one := next(mine, None)) is not None:
+                    open_.remove(one)
+                    trying[member.actor.tune.remote(tunings[one[0]])] = member, *one
+            starting = self._starting
+            ready, _ = ray.wait([*starting, *trying], num_returns=1, timeout=1.0)
             for reference in ready:
-                if reference in self._starting:
-                    self._started(reference)
+                if reference in starting:
+                    self._started(starting[reference], reference)
                 if reference not in trying:
                     continue
                 member, i, lost = trying.pop(reference)
@@ -146,72 +144,55 @@ class RayExecutor(Executor):
                         open_.append((i, lost + 1))
                 except ray.exceptions.RayTaskError as error:
                     raise ExecutorError(f"a worker cannot go on: {error.cause!r}") from error
+            self._look()
         return [found[i] for i in range(len(tunings))]
 
-    def free(self, ready: int) -> bool:
+    def free(self, ready: int, crew: int = 0) -> bool:
         """See `Executor`: an actor gets work once it is ready; one that Ray has no room for (yet) gets none."""
-        return self._members.next(keep=ready > len(self._members)) is not None
+        members = self._crews[crew].members
+        return members.next(keep=ready > len(members)) is not None
 
     def submit(self, job: Job) -> None:
         """See `Executor`."""
-        member = self._members.next(keep=True)
+        member = self._crews[self.crew_of(job.kind)].members.next(keep=True)
         assert member is not None, "no worker is free"
         place = member.given
         # asked before the job is sent, so that what the job may do to the actor cannot come before the answer
         reached = member.actor.reached.remote(place)
         # the name is a tag of Ray's own metrics: one for each kind and size, not for each pack
         named = member.actor.do.options(name=f"{job.kind} x{len(job.ids)} {self._sweep}")
-        held = _Held(job, place, reached, named.remote(job, place))
+        held = Held(job, place, reached, named.remote(job, place))
         member.held.append(held)
-        self._members.gave(member)
+        member.crew.members.gave(member)
         member.given += 1
         self._of[held.report] = member
 
     def wait(self, timeout_s: float) -> list[Ended | Lost]:
         """See `Executor`."""
         self._look()
-        self._take_back()
-        references = [*self._starting, *self._of]
+        for crew in self._crews:
+            crew.take_back()
+        starting = self._starting
+        references = [*starting, *self._of]
         ready, _ = ray.wait(references, num_returns=1, timeout=timeout_s)
         if ready:  # and what else there is by now
             ready, _ = ray.wait(references, num_returns=len(references), timeout=0)
         events: list[Ended | Lost] = []
         for reference in ready:
-            if reference in self._starting:
-                self._started(reference)
+            if reference in starting:
+                self._started(starting[reference], reference)
             elif reference in self._of:  # not of an actor buried for another of its references
                 events += self._collect(self._of[reference], reference)
         return events
 
-    def _take_back(self) -> None:
-        """Where actors have nothing to do, there is nothing else to start: let them have what others keep for later."""
-        idle = self._members.idle()
-        for member in self._members if idle else ():
-            if idle and len(member.held) > 1 and not member.held[-1].taken_back:
-                member.actor.take_back.remote(member.held[-1].place)
-                member.held[-1].taken_back = True
-                idle -= 1
-
-    def _started(self, reference: Any) -> None:
-        actor = self._starting.pop(reference)
-        try:
-            node: str = ray.get(reference)
-        except RayError as error:
-            self._stillborn += 1
-            reason = str(error).strip().splitlines()[-1]  # before it, Ray's account and a traceback
-            if self._stillborn >= _STILLBORN * self._size:
-                if not self._members:
-                    raise ExecutorError(f"workers do not start; the last one: {reason}") from error
-                self._placement.note(f"some workers do not start; the last one: {reason}")
-                self._starts_from, self._stillborn = time.monotonic() + _RESPITE_S, 0
+    def _started(self, crew: Crew, reference: Any) -> None:
+        member = crew.started(reference)
+        if member is not None:
+            self._of[member.death] = member
+        if member is None or not crew.starting:  # another one in its place, or those that waited for the crew
             self._staff()
-            return
-        self._stillborn = 0
-        member = _Member(actor, actor.live.remote(), node)
-        self._members.add(member)
-        self._of[member.death] = member
 
-    def _collect(self, member: _Member, reference: Any) -> list[Ended | Lost]:
+    def _collect(self, member: Member, reference: Any) -> list[Ended | Lost]:
         try:
             report: Report | None = ray.get(reference)
         except _GONE as error:
@@ -221,13 +202,13 @@ class RayExecutor(Executor):
         del self._of[reference]
         held = next(held for held in member.held if held.report == reference)
         member.held.remove(held)
-        self._members.gave_back(member)
+        member.crew.members.gave_back(member)
         return [Lost(held.job, "taken back", begun=False, harmless=True) if report is None else Ended(held.job, report)]
 
-    def _bury(self, member: _Member, error: RayError) -> list[Ended | Lost]:
+    def _bury(self, member: Member, error: RayError) -> list[Ended | Lost]:
         """Replace an actor that is gone. The last of its jobs whose turn had come is the one it was at."""
         ray.kill(member.actor)
-        self._members.remove(member)
+        member.crew.members.remove(member)
         for reference in (member.death, *(held.report for held in member.held)):
             del self._of[reference]
         self._staff()
@@ -248,15 +229,16 @@ class RayExecutor(Executor):
 
     def notes(self) -> list[str]:
         """See `Executor`."""
-        return self._placement.take_notes()
+        return [note for crew in self._crews for note in crew.placement.take_notes()]
 
     def close(self) -> None:
         """See `Executor`: a Ray of our own is stopped, on a shared cluster our actors are."""
         if self._owns_ray:
             ray.shutdown()
             return
-        for actor in [*self._starting.values(), *(member.actor for member in self._members)]:
-            ray.kill(actor)
+        for crew in self._crews:
+            for actor in crew.actors():
+                ray.kill(actor)
 
 
 def _value(reference: Any) -> Any:

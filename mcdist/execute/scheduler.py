@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mcdist.execute.halving import Halvings, halves
 from mcdist.execute.job import Job, Verdict, job_of
@@ -21,7 +21,8 @@ class Scheduler:
 
     packs: of the whole sweep, inputs before what needs them. settled: task ids already decided, "done", "failed" or
     "blocked". retries: how often a pack whose worker was lost is started again. halvings: packs that an earlier run
-    halved, and where this one keeps those that it does. ways: how the packs of each shape are computed.
+    halved, and where this one keeps those that it does. ways: how the packs of each shape are computed. crew_of: the
+    workers that do tasks of a kind; what is ready waits in a queue for each.
 
     A pack of several tasks that raises, or loses its worker too often, is done over task by task, so that only the one
     to blame fails. One that is too large for a worker's memory is done as two halves, each a pack of its own, and so on
@@ -35,6 +36,7 @@ class Scheduler:
         retries: int,
         halvings: Halvings | None = None,
         ways: Mapping[str, Way] | None = None,
+        crew_of: Callable[[str], int] = lambda kind: 0,
     ) -> None:
         self.status: dict[str, str] = dict(settled)
         self._ways = ways or {}
@@ -45,7 +47,8 @@ class Scheduler:
         self._origin: dict[str, str] = {}  # what is left of a pack -> the pack that every run finds in the plan
         self._unmet: dict[str, int] = {}
         self._waiting: dict[str, list[str]] = defaultdict(list)  # input task -> packs that need it
-        self._ready: deque[str] = deque()
+        self._crew_of = crew_of
+        self._ready: dict[int, deque[str]] = defaultdict(deque)  # by crew
         self._blocked: list[tuple[Pack, dict[str, list[str]]]] = []
         for pack in packs:
             self._admit(pack)
@@ -80,7 +83,7 @@ class Scheduler:
         bad = {t.id: [i for i in t.inputs if self.status[i] != "done"] for t in pack.tasks}
         blocked = {i: causes for i, causes in bad.items() if causes}
         if not blocked:
-            self._ready.append(pack.id)
+            self._queue(pack).append(pack.id)
             return
         del self._packs[pack.id]
         stuck = pack_of(t for t in pack.tasks if t.id in blocked)
@@ -90,9 +93,12 @@ class Scheduler:
             smaller = pack_of(rest)
             self._origin[smaller.id] = self._origin.get(pack.id, pack.id)
             self._packs[smaller.id] = smaller
-            self._ready.append(smaller.id)
+            self._queue(smaller).append(smaller.id)
         for task_id in blocked:
             self._settle(task_id, "blocked")
+
+    def _queue(self, pack: Pack) -> deque[str]:
+        return self._ready[self._crew_of(pack.kind)]
 
     def _settle(self, task_id: str, status: str) -> None:
         self.status[task_id] = status
@@ -101,17 +107,17 @@ class Scheduler:
             if self._unmet[pack_id] == 0:
                 self._release(self._packs[pack_id])
 
-    def next(self) -> Job | None:
-        """A job that can start now, None while there is none."""
-        if not self._ready:
+    def next(self, crew: int = 0) -> Job | None:
+        """A job of a crew that can start now, None while there is none."""
+        if not self._ready[crew]:
             return None
-        pack = self._packs[self._ready.popleft()]
+        pack = self._packs[self._ready[crew].popleft()]
         self._started[pack.id] += 1
         return job_of(pack, self._started[pack.id], self._ways)
 
-    def ready(self) -> int:
-        """How many jobs can start now."""
-        return len(self._ready)
+    def ready(self, crew: int = 0) -> int:
+        """How many jobs of a crew can start now."""
+        return len(self._ready[crew])
 
     def pack_ids(self) -> list[str]:
         """The packs that are ready, running or waiting."""
@@ -132,7 +138,7 @@ class Scheduler:
         for task in self._packs.pop(pack_id).tasks:
             alone = pack_of([task])
             self._packs[alone.id] = alone
-            self._ready.append(alone.id)
+            self._queue(alone).append(alone.id)
 
     def halve(self, pack_id: str) -> None:
         """A pack of several tasks is too large: do its halves."""
@@ -141,7 +147,7 @@ class Scheduler:
         del self._packs[pack_id]
         for half in reversed(halves(pack.tasks)):
             self._packs[half.id] = half
-            self._ready.appendleft(half.id)
+            self._queue(half).appendleft(half.id)
 
     def lost(self, pack_id: str, blamed: bool = True, harmless: bool = False) -> bool:
         """A pack's worker was lost. Whether it is given up: a single task that was lost too often.
@@ -151,10 +157,10 @@ class Scheduler:
         if harmless or (not blamed and self._excused[pack_id] < _EXCUSES):
             self._excused[pack_id] += not harmless
             self._started[pack_id] -= 1
-            self._ready.appendleft(pack_id)
+            self._queue(self._packs[pack_id]).appendleft(pack_id)
             return False
         if self._started[pack_id] <= self._retries:
-            self._ready.appendleft(pack_id)
+            self._queue(self._packs[pack_id]).appendleft(pack_id)
             return False
         if len(self._packs[pack_id].tasks) > 1:
             self.raised(pack_id)

@@ -12,7 +12,7 @@ from mcdist.execute.job import Job
 from mcdist.execute.trials import Tuning
 from mcdist.execute.worker import Worker
 from mcdist.problems.data import Dataset
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
 
 __all__ = ["SerialExecutor"]
 
@@ -39,7 +39,11 @@ class SerialExecutor(Executor):
             raise ExecutorError("the executor was not started")
         return [self._worker.tune(tuning) for tuning in tunings]
 
-    def free(self, ready: int) -> bool:
+    def workers(self, kind: str) -> int:
+        """See `Executor`."""
+        return 1
+
+    def free(self, ready: int, crew: int = 0) -> bool:
         """See `Executor`."""
         return self._job is None
 

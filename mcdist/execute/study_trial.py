@@ -94,7 +94,7 @@ class Silent(ProgressDisplay):
 
     def __init__(self, plan: Plan) -> None:
         kinds: dict[str, Any] = {i: task.kind for i, task in plan.tasks.items()}
-        super().__init__(plan.counts(), {}, kinds, dict.fromkeys(kinds, 0.0), 1, io.StringIO())
+        super().__init__(plan.counts(), {}, kinds, dict.fromkeys(kinds, 0.0), lambda kind: 1, io.StringIO())
         self.notes: list[str] = []
 
     def say(self, note: str) -> None:

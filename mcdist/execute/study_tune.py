@@ -27,7 +27,7 @@ from mcdist.execute.study_trial import Outcome, Work, do_trial
 from mcdist.execute.tune_watch import Watch, why_lost
 from mcdist.problems.data import Dataset
 from mcdist.spec.dynamics import RelaxationSpec
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
 from mcdist.spec.study import StudySpec
 from mcdist.store import Store, open_store
 

@@ -25,8 +25,9 @@ from mcdist.spec.load import dump_spec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.tasks import ProblemTask
 from mcdist.store import Store, TaskState, check_target, open_store
-from mcdist.tasks.checks import at
+from mcdist.tasks.checks import at, check_resources
 from mcdist.tasks.problems import Prepared, prepare
+from mcdist.tasks.registry import KINDS
 
 __all__ = ["ExecutorName", "KindOverview", "overview", "run_sweep", "scheduled", "task_costs"]
 
@@ -79,6 +80,7 @@ def _kind(
 
 
 def _planned(prepared: Prepared, source: str) -> Plan:
+    check_resources(prepared.spec, KINDS, source)
     with at(source):
         return make_plan(prepared.spec)
 
@@ -180,7 +182,8 @@ def scheduled(
     packs = form_packs(plan, {shape: choice.most for shape, choice in chosen.items()})
     ways = {shape: choice.way for shape, choice in chosen.items()}
     store.forget(remains.again)
-    return Scheduler(packs, remains.settled, plan.spec.resources.retries, StoredHalvings(store), ways)
+    crew_of = (lambda kind: 0) if workers is None else workers.crew_of
+    return Scheduler(packs, remains.settled, plan.spec.resources.retries, StoredHalvings(store), ways, crew_of)
 
 
 def _work(
@@ -204,9 +207,9 @@ def _work(
         file=out,
         flush=True,
     )
-    if packs < number and plan.spec.resources.pack == "auto":
+    if packs < number and workers.crews == 1 and plan.spec.resources.pack == "auto":
         print(f"note: {packs} packs leave {number - packs} worker(s) idle; resources.pack makes smaller ones", file=out)
-    progress = ProgressDisplay(counts, done, kinds, costs, number, out, workers.publish)
+    progress = ProgressDisplay(counts, done, kinds, costs, workers.workers, out, workers.publish)
     try:
         drive(scheduler, workers, store, progress)
     finally:

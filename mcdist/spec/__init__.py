@@ -10,8 +10,9 @@ from mcdist.spec.load_study import dump_study, load_study
 from mcdist.spec.measures import CurvatureSpec, MeasureSpec, PlaneSpec, ProfileSpec
 from mcdist.spec.paths import AlignSpec, CycleSpec, NebSpec, PathSpec
 from mcdist.spec.problem import AnyProblem, DataSpec, ModelSpec, ProblemSpec, ValleySpec
+from mcdist.spec.resources import ResourcesSpec
 from mcdist.spec.schema import any_study_schema, ensemble_study_schema, json_schema, study_schema
-from mcdist.spec.sections import EndpointsSpec, PairsSpec, ResourcesSpec
+from mcdist.spec.sections import EndpointsSpec, PairsSpec
 from mcdist.spec.study import SearchSpec, StudySpec
 from mcdist.spec.sweep import SweepSpec
 from mcdist.spec.training import ScheduleSpec, TrainSpec

@@ -14,7 +14,8 @@ from mcdist.spec.base import PLACE, Int, Real, Seed, SpecModel, wrong
 from mcdist.spec.ensembles import EnsembleSpec
 from mcdist.spec.problem import AnyProblem
 from mcdist.spec.ranges import RangeSpec, Scalar
-from mcdist.spec.sections import EndpointsSpec, ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec, of_trials
+from mcdist.spec.sections import EndpointsSpec
 from mcdist.spec.study import Setting
 from mcdist.spec.sweep import NAME, FileName
 
@@ -152,6 +153,11 @@ class EnsembleStudySpec(SpecModel):
             if name != "method" and name not in TRIED[method]:
                 raise wrong(_unknown(name, method), name)
         return value
+
+    @field_validator("resources")
+    @classmethod
+    def _of_each(cls, value: ResourcesSpec) -> ResourcesSpec:
+        return of_trials(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> EnsembleStudySpec:

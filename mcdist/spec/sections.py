@@ -1,4 +1,4 @@
-"""The sections of a sweep: end points, pairs, resources."""
+"""The sections of a sweep: end points, pairs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from mcdist.spec.base import Int, Real, Seed, SpecModel, wrong
+from mcdist.spec.base import Int, Seed, SpecModel, wrong
 from mcdist.spec.training import TrainSpec
 
-__all__ = ["EndpointsSpec", "PairsSpec", "ResourcesSpec"]
-
-Switch = Literal["auto", "on", "off"]
+__all__ = ["EndpointsSpec", "PairsSpec"]
 
 _UNTRAINED = {"epochs": 0, "lr": 1.0}
 
@@ -137,44 +135,3 @@ class PairsSpec(SpecModel):
             if self.kind != kind and getattr(self, name) != type(self).model_fields[name].default:
                 raise wrong(f"pairs of kind {self.kind!r} have no {name}", name)
         return self
-
-
-class ResourcesSpec(SpecModel):
-    """Where and how the work is done; no part of any task's identity."""
-
-    workers: Int | Literal["auto"] = Field("auto", description="auto: as many as the cluster has room for")
-    cpus: Real = Field(1.0, gt=0, description="CPUs per worker")
-    gpus: Real | Literal["auto"] = Field("auto", description="GPUs per worker; auto: 1 where there are any, else 0")
-    threads: Int = Field(1, ge=1, description="torch threads per worker")
-    pack: Int | Literal["auto"] = Field(
-        "auto", description="tasks of one shape computed as one stack; auto: measured, and kept in the store"
-    )
-    compile: Switch = Field("auto", description="training steps by a compiled library; auto: where that repays itself")
-    cuda_graphs: Switch = Field("auto", description="on a GPU, a training step as one graph; auto: measured")
-    channels_last: Switch = Field(
-        "auto", description="memory format of images where networks run one by one; auto: measured"
-    )
-    retries: Int = Field(3, ge=0, description="times a pack whose worker was lost is started again")
-    autoscaling: Switch = Field(
-        "auto",
-        description="whether nodes may be started that have what no node has; auto: as `ray up` says on its head",
-    )
-
-    @field_validator("compile", "cuda_graphs", "channels_last", "autoscaling", mode="before")
-    @classmethod
-    def _switch(cls, value: Any) -> Any:
-        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value  # YAML's on and off
-
-    @field_validator("workers", "pack")
-    @classmethod
-    def _positive(cls, value: int | str) -> int | str:
-        if isinstance(value, int) and value < 1:
-            raise ValueError("must be auto or at least 1")
-        return value
-
-    @field_validator("gpus")
-    @classmethod
-    def _share(cls, value: float | str) -> float | str:
-        if isinstance(value, (int, float)) and (value < 0 or (value > 1 and value != int(value))):
-            raise ValueError("must be auto, 0, a share of one GPU, or a whole number of them")
-        return value

@@ -14,7 +14,7 @@ from mcdist.errors import unknown_name
 from mcdist.spec.base import PLACE, Int, Seed, SpecModel, wrong
 from mcdist.spec.dynamics import RelaxationSpec
 from mcdist.spec.ranges import RangeSpec, Scalar
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec, of_trials
 from mcdist.spec.sweep import NAME, FileName
 
 __all__ = ["SEARCHED", "SearchSpec", "Setting", "StudySpec"]
@@ -84,6 +84,11 @@ class StudySpec(SpecModel):
                 raise wrong(unknown_name("setting", name, SEARCHED), name)
             _check_numbers(name, given)
         return value
+
+    @field_validator("resources")
+    @classmethod
+    def _of_each(cls, value: ResourcesSpec) -> ResourcesSpec:
+        return of_trials(value)
 
     @model_validator(mode="after")
     def _consistent(self) -> StudySpec:

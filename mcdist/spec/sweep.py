@@ -14,7 +14,8 @@ from mcdist.spec.ensembles import EnsembleSpec
 from mcdist.spec.measures import MeasureSpec
 from mcdist.spec.paths import PathSpec
 from mcdist.spec.problem import AnyProblem
-from mcdist.spec.sections import EndpointsSpec, PairsSpec, ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
+from mcdist.spec.sections import EndpointsSpec, PairsSpec
 
 __all__ = ["NAME", "FileName", "SweepSpec"]
 

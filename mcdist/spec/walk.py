@@ -15,14 +15,19 @@ __all__ = ["model_at", "models_in"]
 
 
 def model_at(keys: Keys, data: Any = None, root: type[SpecModel] = SweepSpec) -> type[SpecModel] | None:
-    """The model of the mapping at `keys` of a sweep, None where there is none; positions and grids are passed over.
+    """The model of the mapping at `keys` of a sweep, None where there is none; positions, grids and names that users
+    choose (`{align: Model, ...}`) are passed over.
 
     data: the sweep as data. Where models of several kinds are possible, it says which; the first if it does not.
     """
     model: type[SpecModel] | None = root
+    named = False
     for at, key in enumerate(keys, 1):
-        if isinstance(key, str) and key != "grid" and model is not None:
+        if named:
+            named = False
+        elif isinstance(key, str) and key != "grid" and model is not None:
             field = model.model_fields.get(key)
+            named = field is not None and typing.get_origin(field.annotation) is dict
             possible = [] if field is None else list(models_in(field.annotation))
             model = next((m for m in possible if _is_of_kind(m, _inside(data, keys[:at], keys[at:]))), None)
             model = model or next(iter(possible), None)

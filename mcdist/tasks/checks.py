@@ -26,6 +26,7 @@ __all__ = [
     "check_path",
     "check_paths",
     "check_possible",
+    "check_resources",
     "check_samples",
     "check_symmetry",
     "of_problems",
@@ -34,6 +35,13 @@ __all__ = [
 
 _NEEDS: dict[str, Need] = {"ggn": "outputs", "fisher": "likelihood", "gradient": "examples"}
 """What measures of these operators need of a problem."""
+
+
+def check_resources(spec: SweepSpec, kinds: Collection[str], source: str) -> None:
+    """Raise RequestError where workers are asked for a kind of task that does not exist."""
+    for kind in spec.resources.tasks:
+        if kind not in kinds:
+            raise RequestError(f"{source}: resources.tasks: {unknown_name('kind of task', kind, kinds)}")
 
 
 @contextmanager

@@ -37,6 +37,16 @@ def run(sweep: dict[str, Any], store: Path, nodes: Nodes, out: io.StringIO | Non
     return mcdist.run(sweep, store=str(store), executor="ray", address=nodes.address, out=out or io.StringIO())
 
 
+def gpu_in_name_only() -> Any:
+    """Workers that ask for a GPU, and compute without."""
+
+    class WithoutIt(ray_pool.Actor):
+        def __init__(self, store: str, threads: int, gpus: float, *rest: Any) -> None:
+            super().__init__(store, threads, 0, *rest)
+
+    return ray.remote(WithoutIt)
+
+
 def attempts(store: Path) -> set[int]:
     return set(mcdist.open_store(store).table("tasks")["attempts"])
 
@@ -92,12 +102,7 @@ def test_shares_of_a_gpu_go_to_the_node_that_has_it(
     nodes: Nodes, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The GPU is one in name only, so what is seen is where workers are, and that they ask for a share."""
-
-    class WithoutIt(ray_pool.Actor):
-        def __init__(self, store: str, threads: int, gpus: float, *rest: Any) -> None:
-            super().__init__(store, threads, 0, *rest)
-
-    monkeypatch.setattr(ray_pool, "_REMOTE", ray.remote(WithoutIt))
+    monkeypatch.setattr(ray_pool, "_REMOTE", gpu_in_name_only())
     with_gpu = nodes.add(cpus=2, gpus=1)
     nodes.add(cpus=2)
     executor = ray_pool.RayExecutor(mcdist.spec.ResourcesSpec(gpus=0.5), {}, nodes.address)
@@ -107,6 +112,24 @@ def test_shares_of_a_gpu_go_to_the_node_that_has_it(
         assert [member.node for member in executor._members] == [with_gpu.node_id] * 2
     finally:
         executor.close()
+
+
+def test_tasks_with_workers_of_their_own_are_done_off_the_gpus_the_others_on_them(
+    nodes: Nodes, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Expected
+) -> None:
+    """In one sweep; what comes of it is the same, and a resumed one has nothing to do."""
+    monkeypatch.setattr(ray_pool, "_REMOTE", gpu_in_name_only())
+    with_gpu, plain = nodes.add(cpus=2, gpus=1), nodes.add(cpus=2)
+    sweep = small_sweep(resources={"pack": 3, "gpus": 1, "tasks": {"profile": {"gpus": 0}, "path": {"gpus": 0}}})
+    out = io.StringIO()
+    assert run(sweep, tmp_path, nodes, out).exit_code == 0
+    assert dict(watch.kinds) == {
+        "endpoint": {with_gpu.node_id},
+        "path": {plain.node_id},
+        "profile": {plain.node_id},
+    }
+    assert "on 3 worker(s)" in out.getvalue()
+    assert_same_tables(tables(tmp_path), undisturbed(small_sweep(resources={"pack": 3, "gpus": 0})))
 
 
 def test_what_no_node_has_is_refused_unless_one_may_come(

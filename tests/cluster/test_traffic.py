@@ -19,7 +19,7 @@ from mcdist.execute.progress import ProgressDisplay
 from mcdist.execute.ray_pool import RayExecutor
 from mcdist.execute.scheduler import Scheduler
 from mcdist.plan import Blueprint, pack_of
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
 from mcdist.spec.tasks import PauseTask
 from mcdist.store import open_store
 

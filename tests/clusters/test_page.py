@@ -100,7 +100,7 @@ def test_numbers_on_the_page_are_those_of_the_code() -> None:
     from ray._private.runtime_env.packaging import GCS_STORAGE_MAX_SIZE
 
     from mcdist.execute.progress import _LINE_EVERY_S
-    from mcdist.spec.sections import ResourcesSpec
+    from mcdist.spec.resources import ResourcesSpec
 
     assert f"Ray {ray.__version__}" in PAGE
     assert "`.git`, `.venv`, `venv` and `__pycache__`" in PAGE

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcdist.execute.choice import Choice, Wishes, wishes_of
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
 from mcdist.tasks.work import Way
 
 SWITCHES = ("auto", "on", "off")

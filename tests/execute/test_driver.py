@@ -38,7 +38,10 @@ class Fateful(Executor):
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
         return [Choice(1) for _ in tunings]
 
-    def free(self, ready: int) -> bool:
+    def workers(self, kind: str) -> int:
+        return 1
+
+    def free(self, ready: int, crew: int = 0) -> bool:
         return len(self._jobs) < 2
 
     def submit(self, job: Job) -> None:
@@ -64,7 +67,7 @@ def driven(
     kinds, costs = {task.id: "pause" for task in members}, {task.id: 0.0 for task in members}
     executor, store = Fateful(fate), open_store(uri, create=True)
     out = out or io.StringIO()
-    drive(scheduler, executor, store, ProgressDisplay({"pause": tasks}, {}, kinds, costs, 1, out))
+    drive(scheduler, executor, store, ProgressDisplay({"pause": tasks}, {}, kinds, costs, lambda kind: 1, out))
     return scheduler, executor.sizes, store.table("tasks")
 
 

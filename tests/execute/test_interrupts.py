@@ -31,7 +31,10 @@ class Wrapping(Executor):
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:
         return [Choice(1) for _ in tunings]
 
-    def free(self, ready: int) -> bool:
+    def workers(self, kind: str) -> int:
+        return 1
+
+    def free(self, ready: int, crew: int = 0) -> bool:
         return True
 
     def submit(self, job: Job) -> None: ...

@@ -26,7 +26,7 @@ from mcdist.execute.progress import ProgressDisplay
 from mcdist.execute.ray_pool import RayExecutor
 from mcdist.execute.scheduler import Scheduler
 from mcdist.plan import Blueprint, pack_of
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
 from mcdist.spec.tasks import PauseTask
 from mcdist.store import open_store
 
@@ -236,7 +236,7 @@ class Sweep:
 
     def drive(self, executor: RayExecutor) -> None:
         kinds, costs = ({task.id: value for task in self.tasks} for value in ("pause", 1.0))
-        progress = ProgressDisplay({"pause": len(self.tasks)}, {}, kinds, costs, 1, io.StringIO())
+        progress = ProgressDisplay({"pause": len(self.tasks)}, {}, kinds, costs, executor.workers, io.StringIO())
         drive(self.scheduler, executor, self.store, progress)
 
     def rows(self) -> pd.DataFrame:

@@ -102,7 +102,13 @@ def test_progress_publishes_every_state_seldom_and_at_the_end() -> None:
     told: list[tuple[dict[tuple[str, str], int], dict[str, float]]] = []
     kinds, costs = {"a": "path", "b": "path", "c": "path"}, {"a": 2.0, "b": 3.0, "c": 4.0}
     progress = ProgressDisplay(
-        {"path": 5}, {"path": 2}, kinds, costs, 1, io.StringIO(), lambda t, w: told.append((dict(t), dict(w)))
+        {"path": 5},
+        {"path": 2},
+        kinds,
+        costs,
+        lambda kind: 1,
+        io.StringIO(),
+        lambda t, w: told.append((dict(t), dict(w))),
     )
     progress.note("a", "done", 1.0)
     for _ in range(100):

@@ -45,7 +45,10 @@ class Tuner(Executor):
         self.asked += tunings
         return [self.chosen if isinstance(self.chosen, Choice) else self.chosen[t.shape] for t in tunings]
 
-    def free(self, ready: int) -> bool:
+    def workers(self, kind: str) -> int:
+        return 1
+
+    def free(self, ready: int, crew: int = 0) -> bool:
         return False
 
     def submit(self, job: Job) -> None: ...

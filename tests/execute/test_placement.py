@@ -11,8 +11,9 @@ import yaml
 
 import mcdist
 from mcdist.execute import placement
-from mcdist.execute.placement import Node, Placement
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.execute.allotment import Node
+from mcdist.execute.placement import Placement, apart, sizes
+from mcdist.spec.resources import ResourcesSpec
 
 CPU, GPU, BIG = (4, 0), (8, 2), (64, 8)  # nodes: CPUs, GPUs
 
@@ -53,7 +54,7 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Any:
 )
 def test_as_many_workers_as_fit(there: Any, nodes: Any, resources: dict[str, Any], workers: int) -> None:
     there(*nodes)
-    assert Placement(ResourcesSpec(**resources), own=False).workers(most=100) == workers
+    assert sizes([Placement(ResourcesSpec(**resources), own=False)], most=100) == [workers]
 
 
 @pytest.mark.parametrize("resources", [{"gpus": 3}, {"gpus": 1, "cpus": 9}, {"cpus": 9}])
@@ -68,14 +69,14 @@ def test_what_no_node_has_is_refused_and_what_there_is_is_named(there: Any, reso
 
 def test_there_is_room_for_one_worker_where_nodes_are_yet_to_come(there: Any) -> None:
     there((0, 0))
-    assert Placement(ResourcesSpec(autoscaling="on", gpus=1), own=False).workers(most=100) == 1
+    assert sizes([Placement(ResourcesSpec(autoscaling="on", gpus=1), own=False)], most=100) == [1]
 
 
 def test_what_an_autoscaler_may_start_counts_as_room(there: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     there((0, 0))
     monkeypatch.setattr(placement, "startable", lambda: [Node(16, 4, many=3, type="spot")])
     found = Placement(ResourcesSpec(), own=False)
-    assert (found.gpus, found.workers(most=100), found.workers(most=5)) == (1.0, 12, 5)
+    assert (found.gpus, sizes([found], most=100), sizes([found], most=5)) == (1.0, [12], [5])
     with pytest.raises(mcdist.RequestError, match=r"that may be started: 3 x 16 CPU, 4 GPU \(spot\)"):
         Placement(ResourcesSpec(gpus=5), own=False)
     for resources, own in ((ResourcesSpec(gpus=1, autoscaling="off"), False), (ResourcesSpec(gpus=1), True)):
@@ -89,13 +90,60 @@ def test_nodes_that_come_and_go_are_noted(there: Any) -> None:
     seen = []
     for nodes in ([CPU], [CPU, CPU], [CPU], []):
         there(*nodes)
-        seen.append((found.workers(most=100), found.take_notes()))
+        seen.append((sizes([found], most=100)[0], found.take_notes()))
     assert seen == [
         (4, []),
         (8, ["nodes have come or gone: 8 worker(s) now, before 4"]),
         (4, ["nodes have come or gone: 4 worker(s) now, before 8"]),
         (1, ["no node has 1 CPU and 0 GPU now: waiting for one that has"]),
     ]
+
+
+def crews(own: bool = False, **resources: Any) -> list[Placement]:
+    return apart([Placement(one, own, kinds) for kinds, one in ResourcesSpec(**resources).crews()])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "tasks", "workers"),
+    [
+        ([CPU, GPU], {"align": {"gpus": 0}}, [2, 4]),  # those without a GPU off the node that has some
+        ([GPU], {"align": {"gpus": 0}}, [2, 6]),  # beside the others where there is no other node
+        ([GPU], {"align": {"gpus": 0, "cpus": 3}}, [2, 2]),
+        ([CPU, GPU], {"align": {"gpus": 0, "workers": 3}}, [2, 3]),
+        ([CPU, GPU], {"align": {"gpus": 0}, "profile": {"gpus": 0}}, [2, 4]),  # alike: one crew
+        ([CPU, GPU], {"align": {"gpus": 0}, "profile": {"gpus": 0, "cpus": 2}}, [2, 2, 1]),
+        ([BIG], {"curvature": {"gpus": 2}}, [6, 1]),
+        ([CPU], {"align": {"cpus": 2}}, [2, 1]),
+    ],
+)
+def test_tasks_with_workers_of_their_own(there: Any, nodes: Any, tasks: dict[str, Any], workers: list[int]) -> None:
+    there(*nodes)
+    found = crews(tasks=tasks)
+    assert found[0].kinds == ()
+    assert sizes(found, most=100) == workers
+
+
+def test_no_workers_of_their_own_where_the_others_are_the_same_or_leave_no_room(there: Any) -> None:
+    """The same file works on a small machine, and a CPU is not kept for tasks that any worker does."""
+    there((4, 0))
+    assert len(crews(tasks={"align": {"gpus": 0}})) == 1
+    there((1, 1))
+    [alone] = crews(tasks={"align": {"gpus": 0}})
+    assert alone.take_notes() == ["there is no room for workers for align alone: the others do that as well"]
+
+
+def test_a_crew_that_no_node_could_hold_is_refused_by_its_name(there: Any) -> None:
+    there(GPU)
+    with pytest.raises(
+        mcdist.RequestError, match=r"^resources\.tasks\.align: .* 9 CPU .*\(resources\.tasks\.align\.cpus"
+    ):
+        crews(tasks={"align": {"gpus": 0, "cpus": 9}})
+
+
+def test_a_second_gpu_of_a_worker_is_said_to_be_idle(there: Any) -> None:
+    there(BIG)
+    [found] = crews(gpus=2)
+    assert found.take_notes() == ["each worker has 2 GPUs to itself, and computes on one of them"]
 
 
 def cluster_file(folder: Path, types: dict[str, Any]) -> str:

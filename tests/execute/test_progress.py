@@ -16,7 +16,7 @@ COSTS = {"e1": 10.0, "e2": 10.0, "p1": 0.0, "p2": 30.0}
 def progress(monkeypatch: pytest.MonkeyPatch) -> ProgressDisplay:
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
     totals = {"endpoint": 3, "path": 2}
-    return ProgressDisplay(totals, {"endpoint": 1}, KINDS, COSTS, workers=2, out=io.StringIO())
+    return ProgressDisplay(totals, {"endpoint": 1}, KINDS, COSTS, workers=lambda kind: 2, out=io.StringIO())
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (65, "1:05"), (3661, "1:01:01"), (59.7, "1:00")])
@@ -45,7 +45,7 @@ def test_time_left_is_by_kind_and_shared_by_the_workers(
 def test_plain_lines_now_and_then_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     now, out = [0.0], io.StringIO()
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    progress = ProgressDisplay({"endpoint": 2}, {}, {"e1": "endpoint", "e2": "endpoint"}, COSTS, 1, out)
+    progress = ProgressDisplay({"endpoint": 2}, {}, {"e1": "endpoint", "e2": "endpoint"}, COSTS, lambda kind: 1, out)
     for now[0] in range(25):
         progress.tick()
     assert out.getvalue() == "endpoint 0/2\n" * 2
@@ -61,7 +61,7 @@ def test_a_note_is_a_line_that_stays_and_is_said_once(out: type[io.StringIO], mo
     """Many workers have the same to say, pack after pack. What looks like markup is text."""
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
     screen = out()
-    progress = ProgressDisplay({"endpoint": 2}, {}, {"e1": "endpoint", "e2": "endpoint"}, COSTS, 1, screen)
+    progress = ProgressDisplay({"endpoint": 2}, {}, {"e1": "endpoint", "e2": "endpoint"}, COSTS, lambda kind: 1, screen)
     for note in (
         "not compiled: [Errno 2] g++",
         "not compiled: [Errno 2] g++",

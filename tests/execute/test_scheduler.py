@@ -47,6 +47,26 @@ def test_every_task_is_done_once_after_its_inputs(seed: int) -> None:
     assert all(order[i] < order[task.id] for task in plan.tasks.values() for i in task.inputs)
 
 
+def test_every_crew_has_a_queue_of_its_own() -> None:
+    """Paths are done by others: they wait for them, and nobody else waits for paths."""
+    plan, packs = planned()
+    scheduler = Scheduler(packs, {}, retries=1, crew_of=lambda kind: int(kind == "path"))
+    while scheduler.pending():
+        both = [scheduler.ready(crew) for crew in (0, 1)]
+        jobs = [scheduler.next(crew) for crew in (0, 1)]
+        assert [number > 0 for number in both] == [job is not None for job in jobs]
+        for crew, job in enumerate(jobs):
+            if job is not None:
+                assert (job.kind == "path") == (crew == 1)
+                if job.attempt == 1:  # lost, it is the next of its own crew
+                    assert not scheduler.lost(job.pack_id)
+                    job = scheduler.next(crew)
+                    assert job is not None
+                    assert job.attempt == 2
+                scheduler.ended(job.pack_id, dict.fromkeys(job.ids, DONE))
+    assert set(scheduler.status) == set(plan.tasks)
+
+
 def test_settled_tasks_are_not_done_again_and_their_pack_shrinks() -> None:
     plan, packs = planned()
     first = packs[0].tasks[0].id

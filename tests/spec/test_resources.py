@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support.command_line import Command
 
 from mcdist import cli
 from mcdist.errors import RequestError
 from mcdist.spec import dump_spec, load_spec
-from mcdist.spec.sections import ResourcesSpec
+from mcdist.spec.resources import ResourcesSpec
 from spec.examples import GOOD
 
 SWITCHES = ("compile", "cuda_graphs", "channels_last")
@@ -130,3 +132,33 @@ def test_a_wrong_switch_is_exit_2_and_nothing_is_written(
     line = GOOD.count("\n") + 1
     assert err == f"error: {file}:{line}: resources.compile: must be 'auto', 'on' or 'off'; got 'fast'\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_workers_for_some_kinds_of_task_have_what_they_say_and_else_what_all_have(tmp_path: Path) -> None:
+    tasks = "tasks: {align: {gpus: 0, cpus: 4, threads: 4}, profile: {gpus: 0.5}, join: {gpus: 0.5, workers: auto}}"
+    (file := tmp_path / "s.yaml").write_text(f"{GOOD}resources: {{threads: 2, workers: 8, cpus: 2, {tasks}}}\n")
+    said = load_spec(file).resources
+    common, align, shared = said.crews()
+    assert [kinds for kinds, _ in said.crews()] == [(), ("align",), ("profile", "join")]
+    assert (common[1].workers, common[1].gpus, common[1].cpus, common[1].threads) == (8, "auto", 2, 2)
+    assert (align[1].workers, align[1].gpus, align[1].cpus, align[1].threads) == ("auto", 0, 4, 4)
+    assert (shared[1].workers, shared[1].gpus, shared[1].cpus, shared[1].threads) == ("auto", 0.5, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        ("{aling: {gpus: 0}}", r"resources\.tasks: unknown kind of task 'aling'.*did you mean 'align'"),
+        ("{align: {gpu: 0}}", r"resources\.tasks\.align\.gpu: .*'gpu'.*did you mean 'gpus'"),
+        ("{align: {gpus: 1.5}}", r"resources\.tasks\.align\.gpus: .*a share of one GPU"),
+        ("{align: {workers: 0}}", r"resources\.tasks\.align\.workers: must be auto or at least 1"),
+        ("[align]", r"resources\.tasks: must be a mapping"),
+    ],
+)
+def test_what_is_wrong_with_workers_for_some_kinds_is_said(
+    mcdist: Command, tmp_path: Path, tasks: str, message: str
+) -> None:
+    (file := tmp_path / "s.yaml").write_text(f"{GOOD}resources: {{tasks: {tasks}}}\n")
+    code, _, said = mcdist("plan", file)
+    assert code == 2
+    assert re.search(message, " ".join(said.split())), said

@@ -211,7 +211,7 @@ WRONG = {
     "unknown resource": (
         ("{cpus: 1}", "{cpu: 1}"),
         "s.yaml:14: resources.cpu: unknown key 'cpu'; did you mean 'cpus'? allowed: autoscaling, channels_last, "
-        "compile, cpus, cuda_graphs, gpus, pack, retries, threads, workers",
+        "compile, cpus, cuda_graphs, gpus, pack, retries, tasks, threads, workers",
     ),
     "a setting outside": (
         ("resources: {cpus: 1}", "settings: [{lr: 0.1, batch_size: 2}, {lr: 1, batch_size: 2}]"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,12 +33,12 @@ def wait_for(true: Callable[[], Any], what: str) -> Any:
 class Watch:
     """A run's executor, as soon as there is one, and what it told the driver.
 
-    used: ids of the nodes whose workers had a job.
+    used: ids of the nodes whose workers had a job; kinds: of tasks -> the nodes whose workers had jobs of that kind.
     """
 
     executor: Any = None
     events: list[Ended | Lost] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
+    kinds: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     stop: bool = False
 
     def spy_on(self, kind: type, patch: pytest.MonkeyPatch) -> None:
@@ -49,13 +50,19 @@ class Watch:
 
         def spied_wait(executor: Any, timeout_s: float) -> list[Ended | Lost]:
             assert not self.stop, "it takes too long, or the test has failed"
-            self.used |= {member.node for member in executor._members if member.held}
+            for member in executor._members:
+                for held in member.held:
+                    self.kinds[held.job.kind].add(member.node)
             new: list[Ended | Lost] = wait(executor, timeout_s)
             self.events += new
             return new
 
         patch.setattr(kind, "start", spied_start)
         patch.setattr(kind, "wait", spied_wait)
+
+    @property
+    def used(self) -> set[str]:
+        return {node for nodes in self.kinds.values() for node in nodes}
 
     def node_at(self, kind: str, having: str = "") -> str | None:
         """The id of the node whose worker is at a task of that kind, with such a text in its specification."""

@@ -83,7 +83,7 @@ def machinery() -> Iterator[Machinery]:
     from mcdist.execute.progress import ProgressDisplay
     from mcdist.execute.ray_pool import RayExecutor
     from mcdist.execute.scheduler import Scheduler
-    from mcdist.spec.sections import ResourcesSpec
+    from mcdist.spec.resources import ResourcesSpec
     from mcdist.store import open_store
 
     with tempfile.TemporaryDirectory(prefix="mcdist-bench-") as folder:
@@ -96,7 +96,7 @@ def machinery() -> Iterator[Machinery]:
             def run(packs: Sequence[Pack]) -> None:
                 ids = [task.id for pack in packs for task in pack.tasks]
                 kinds, costs = dict.fromkeys(ids, "pause"), dict.fromkeys(ids, 0.0)
-                progress = ProgressDisplay({"pause": len(ids)}, {}, kinds, costs, WORKERS, io.StringIO())
+                progress = ProgressDisplay({"pause": len(ids)}, {}, kinds, costs, executor.workers, io.StringIO())
                 scheduler = Scheduler(packs, {}, retries=0)
                 drive(scheduler, executor, store, progress)
                 if bad := [i for i in ids if scheduler.status[i] != "done"]:
