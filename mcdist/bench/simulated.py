@@ -7,7 +7,7 @@ import heapq
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
@@ -108,7 +108,7 @@ class Simulated(Executor):
         self._back: set[str] = set()  # packs that were sent, and taken back
         self._left = time.process_time()
 
-    def start(self, store: str, most: int) -> int:
+    def start(self, store: str, todo: Mapping[str, int]) -> int:
         """See `Executor`: they are there."""
         return len(self._desks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TextIO
@@ -144,7 +145,7 @@ class _Run:
             self._begin(earlier)
             if self._study.search.scheduler != "none":
                 self._log.say("note: without Ray every trial goes on to its end: none is stopped early")
-            workers.start(self._store.uri, 1)
+            workers.start(self._store.uri, {})
             self._do_starts(workers)
             for setting in self._settings:
                 name = setting_key(setting)
@@ -209,9 +210,10 @@ class _Run:
             if owns_ray:
                 ray.shutdown()
 
-    def _missing(self) -> int:
-        """How many of the tasks that trials start from are to be done."""
-        return len(self._starts.tasks) - len(what_remains(self._starts, self._store.tasks()).settled)
+    def _missing(self) -> Counter[str]:
+        """The tasks that trials start from and that are to be done, by kind."""
+        settled = what_remains(self._starts, self._store.tasks()).settled
+        return Counter(task.kind for i, task in self._starts.tasks.items() if i not in settled)
 
     def _do_starts(self, workers: Executor) -> None:
         """What trials start from. Trials whose start failed will fail, and say so."""

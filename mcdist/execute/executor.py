@@ -54,8 +54,11 @@ class Executor(ABC):
     """Does jobs, several at a time; which worker does which makes no difference to any result."""
 
     @abstractmethod
-    def start(self, store: str, most: int) -> int:
-        """Make the workers, writing into the store at that URI; `most` of them are of use. Returns their number."""
+    def start(self, store: str, todo: Mapping[str, int]) -> int:
+        """Make the workers, writing into the store at that URI. Returns their number.
+
+        todo: tasks to do, by kind: no more workers than that are of use.
+        """
 
     @abstractmethod
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:

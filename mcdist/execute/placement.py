@@ -159,17 +159,19 @@ def apart(placements: Sequence[Placement]) -> list[Placement]:
     return found
 
 
-def sizes(placements: Sequence[Placement], most: int) -> list[int]:
-    """How many workers each of several crews should have by now: at least one, and no more than `most`.
+def sizes(crews: Sequence[tuple[Placement, int]]) -> list[int]:
+    """How many workers each of several crews should have by now: at least one, and no more than are of use to it.
 
-    A number that was asked for is given, whether there is room now or not.
+    crews: each with that number; none are made for one that has nothing to do. A number that was asked for is given,
+    whether there is room now or not.
     """
     there = nodes()  # once: hundreds of them take Ray a while
-    wants = [placement.want(most) for placement in placements]
-    now, started = allot(there, wants), allot(placements[0].more, wants)
+    wants = [placement.want(most) for placement, most in crews]
+    now, started = allot(there, wants), allot(crews[0][0].more, wants)
     found = []
-    for placement, want, fits, may in zip(placements, wants, now, started, strict=True):
-        size = max(1, max(fits, may) if placement.resources.workers == "auto" else want.most)
-        placement.has(size, there)
+    for (placement, most), want, fits, may in zip(crews, wants, now, started, strict=True):
+        size = min(want.most, max(1, fits, may)) if placement.resources.workers == "auto" else want.most
+        if most:
+            placement.has(size, there)
         found.append(size)
     return found

@@ -52,15 +52,15 @@ class Member:
 class Crew:
     """Actors of one size. make: starts one.
 
-    members: those that are ready. starting: the reference that resolves once one is ready -> the actor. size: how many
-    there should be.
+    members: those that are ready. starting: the reference that resolves once one is ready -> the actor. most: how many
+    are of use; size: how many there should be.
     """
 
     def __init__(self, placement: Placement, make: Callable[[Placement], Any]) -> None:
         self.placement, self._make = placement, make
         self.members = Roster[Member](HELD)
         self.starting: dict[Any, Any] = {}
-        self.size, self._stillborn, self._starts_from = 0, 0, 0.0
+        self.most, self.size, self._stillborn, self._starts_from = 0, 0, 0, 0.0
 
     def staff(self, size: int) -> None:
         """Have so many actors, ready or starting."""

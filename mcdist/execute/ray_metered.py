@@ -32,7 +32,7 @@ class MeteredRay(RayExecutor):
         """See `Executor`."""
         events = super().wait(timeout_s)
         self._metrics.came(events)
-        self._metrics.workers(len(self._members))
+        self._metrics.workers(sum(len(crew.members) for crew in self._crews))
         return events
 
     def publish(self, tasks: Mapping[tuple[str, str], int], passes: Mapping[str, float]) -> None:

@@ -81,11 +81,15 @@ class RayExecutor(Executor):
     def _starting(self) -> dict[Any, Crew]:
         return {reference: crew for crew in self._crews for reference in crew.starting}
 
-    def start(self, store: str, most: int) -> int:
+    def start(self, store: str, todo: Mapping[str, int]) -> int:
         """See `Executor`."""
         self._store = store
         self._data = {key: ray.put(data) for key, data in self._datasets.items()}
-        self._most, self._opened = most, time.monotonic()
+        self._opened = time.monotonic()
+        for crew in self._crews:
+            crew.most = 0
+        for kind, number in todo.items():
+            self._crews[self.crew_of(kind)].most += number
         self._staff()
         return sum(crew.size for crew in self._crews)
 
@@ -97,7 +101,7 @@ class RayExecutor(Executor):
         self._looked = time.monotonic()
         placed = self._looked - self._opened > _PATIENCE_S
         for i, (crew, size) in enumerate(
-            zip(self._crews, sizes([c.placement for c in self._crews], self._most), strict=True)
+            zip(self._crews, sizes([(c.placement, c.most) for c in self._crews]), strict=True)
         ):
             crew.size = size
             if not i or placed or not any(before.starting for before in self._crews[:i]):

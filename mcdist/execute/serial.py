@@ -26,7 +26,7 @@ class SerialExecutor(Executor):
         self._worker: Worker | None = None
         self._job: Job | None = None
 
-    def start(self, store: str, most: int) -> int:
+    def start(self, store: str, todo: Mapping[str, int]) -> int:
         """See `Executor`: one worker, on the GPU where the resources ask for one, or are silent and one is there."""
         on_gpu = torch.cuda.is_available() if self._resources.gpus == "auto" else self._resources.gpus > 0
         device = "cuda" if on_gpu else "cpu"

@@ -78,7 +78,7 @@ def _serial(log: StudyLog, work: Work, store: Store, datasets: Mapping[str, Data
     workers = SerialExecutor(work.spec.resources, datasets)
     try:
         log.open()
-        workers.start(store.uri, 1)
+        workers.start(store.uri, {})
         while (trial := log.begin()) is not None:
             began = time.monotonic()
             outcome = do_trial(work, trial.relaxation, store, workers)

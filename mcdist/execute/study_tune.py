@@ -61,7 +61,7 @@ class _Trials(tune.Trainable):
         keep_freed_memory()
         self._given = given
         self._executor = SerialExecutor(given.resources, given.datasets)
-        self._executor.start(given.store, 1)
+        self._executor.start(given.store, {})
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial: data and compiled programs are kept."""

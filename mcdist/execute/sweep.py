@@ -151,7 +151,7 @@ def _executor(name: ExecutorName, prepared: Prepared, address: str | None) -> Ex
 def _run(
     plan: Plan, prepared: Prepared, remains: Remains, store: Store, workers: Executor | None, out: TextIO
 ) -> Summary:
-    number = 0 if workers is None else workers.start(store.uri, len(plan.tasks.keys() - remains.settled.keys()))
+    number = 0 if workers is None else workers.start(store.uri, _todo(plan, remains))
 
     def say(line: str) -> None:
         print(f"{plan.spec.name}: {line}", file=out, flush=True)
@@ -167,6 +167,10 @@ def _run(
         _work(plan, prepared, remains, scheduler, store, workers, number, out)
     statuses = {i: scheduler.status[i] for i in plan.tasks}
     return Summary(Counter(statuses.values()), [i for i, status in statuses.items() if status != "done"])
+
+
+def _todo(plan: Plan, remains: Remains) -> Counter[str]:
+    return Counter(task.kind for i, task in plan.tasks.items() if i not in remains.settled)
 
 
 def scheduled(

@@ -106,7 +106,7 @@ def test_shares_of_a_gpu_go_to_the_node_that_has_it(
     with_gpu = nodes.add(cpus=2, gpus=1)
     nodes.add(cpus=2)
     executor = ray_pool.RayExecutor(mcdist.spec.ResourcesSpec(gpus=0.5), {}, nodes.address)
-    assert executor.start(mcdist.open_store(tmp_path / "s", create=True).uri, 100) == 2
+    assert executor.start(mcdist.open_store(tmp_path / "s", create=True).uri, {"path": 100}) == 2
     try:
         wait_for(lambda: executor.wait(0.1) or len(executor._members) == 2, "two workers")
         assert [member.node for member in executor._members] == [with_gpu.node_id] * 2

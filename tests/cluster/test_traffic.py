@@ -72,7 +72,7 @@ def test_the_memory_of_a_driver_does_not_grow_with_what_is_done(nodes: Nodes, tm
     kinds, costs = {task.id: "pause" for task in tasks}, {task.id: 0.0 for task in tasks}
     executor = RayExecutor(ResourcesSpec(gpus=0), {}, nodes.address)
     try:
-        executor.start(store.uri, len(tasks))
+        executor.start(store.uri, {"pause": len(tasks)})
         drive(scheduler, executor, store, Measured({"pause": len(tasks)}, {}, kinds, costs, 2, io.StringIO()))
     finally:
         executor.close()

@@ -6,7 +6,7 @@ import io
 import itertools
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +32,7 @@ class Fateful(Executor):
     def __init__(self, fate: Fate) -> None:
         self._fate, self._jobs, self.sizes = fate, deque[Job](), list[int]()
 
-    def start(self, store: str, most: int) -> int:
+    def start(self, store: str, todo: Mapping[str, int]) -> int:
         return 1
 
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:

@@ -77,7 +77,7 @@ def done_as_tasks(study: EnsembleStudySpec, uri: Path, folder: Path) -> dict[str
     starts, prepared = starts_plan(study), prepare(starts_plan(study).spec)
     plan = Plan(starts.spec, {**starts.tasks, **{task.id: task for task in tasks}})
     workers = SerialExecutor(study.resources, prepared.datasets)
-    workers.start(store.uri, 1)
+    workers.start(store.uri, {})
     drive(scheduled(plan, what_remains(plan, store.tasks()), store, workers), workers, store, Silent(plan))
     workers.close()
     return tables(copy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ class Wrapping(Executor):
     def __init__(self, number: signal.Signals) -> None:
         self._number = number
 
-    def start(self, store: str, most: int) -> int:
+    def start(self, store: str, todo: Mapping[str, int]) -> int:
         return 1
 
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:

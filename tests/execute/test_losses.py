@@ -112,7 +112,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, _one_ray: None, _fuse: Path)
         if not now:
             executor = RayExecutor(ResourcesSpec(workers=workers, gpus=0), {}, None)
             now.append((executor, workers, str(store)))
-            assert executor.start(open_store(store, create=True).uri, 100) == workers
+            assert executor.start(open_store(store, create=True).uri, {"pause": 100}) == workers
         executor = now[0][0]
         wait_until(executor, lambda: [member.held for member in executor._members] == [[]] * workers)
         return executor

@@ -38,7 +38,7 @@ class Tuner(Executor):
         self.chosen = chosen if chosen is not None else Choice(3, Way(compiled=True), {"seconds_alone": 1.5})
         self.asked: list[Tuning] = []
 
-    def start(self, store: str, most: int) -> int:
+    def start(self, store: str, todo: Mapping[str, int]) -> int:
         return 1
 
     def tune(self, tunings: Sequence[Tuning]) -> list[Choice]:

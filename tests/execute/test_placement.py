@@ -54,7 +54,7 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Any:
 )
 def test_as_many_workers_as_fit(there: Any, nodes: Any, resources: dict[str, Any], workers: int) -> None:
     there(*nodes)
-    assert sizes([Placement(ResourcesSpec(**resources), own=False)], most=100) == [workers]
+    assert sizes([(Placement(ResourcesSpec(**resources), own=False), 100)]) == [workers]
 
 
 @pytest.mark.parametrize("resources", [{"gpus": 3}, {"gpus": 1, "cpus": 9}, {"cpus": 9}])
@@ -69,14 +69,14 @@ def test_what_no_node_has_is_refused_and_what_there_is_is_named(there: Any, reso
 
 def test_there_is_room_for_one_worker_where_nodes_are_yet_to_come(there: Any) -> None:
     there((0, 0))
-    assert sizes([Placement(ResourcesSpec(autoscaling="on", gpus=1), own=False)], most=100) == [1]
+    assert sizes([(Placement(ResourcesSpec(autoscaling="on", gpus=1), own=False), 100)]) == [1]
 
 
 def test_what_an_autoscaler_may_start_counts_as_room(there: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     there((0, 0))
     monkeypatch.setattr(placement, "startable", lambda: [Node(16, 4, many=3, type="spot")])
     found = Placement(ResourcesSpec(), own=False)
-    assert (found.gpus, sizes([found], most=100), sizes([found], most=5)) == (1.0, [12], [5])
+    assert (found.gpus, sizes([(found, 100)]), sizes([(found, 5)])) == (1.0, [12], [5])
     with pytest.raises(mcdist.RequestError, match=r"that may be started: 3 x 16 CPU, 4 GPU \(spot\)"):
         Placement(ResourcesSpec(gpus=5), own=False)
     for resources, own in ((ResourcesSpec(gpus=1, autoscaling="off"), False), (ResourcesSpec(gpus=1), True)):
@@ -90,7 +90,7 @@ def test_nodes_that_come_and_go_are_noted(there: Any) -> None:
     seen = []
     for nodes in ([CPU], [CPU, CPU], [CPU], []):
         there(*nodes)
-        seen.append((sizes([found], most=100)[0], found.take_notes()))
+        seen.append((sizes([(found, 100)])[0], found.take_notes()))
     assert seen == [
         (4, []),
         (8, ["nodes have come or gone: 8 worker(s) now, before 4"]),
@@ -120,7 +120,16 @@ def test_tasks_with_workers_of_their_own(there: Any, nodes: Any, tasks: dict[str
     there(*nodes)
     found = crews(tasks=tasks)
     assert found[0].kinds == ()
-    assert sizes(found, most=100) == workers
+    assert sizes([(placement, 100) for placement in found]) == workers
+
+
+def test_no_workers_for_what_there_is_not_to_do(there: Any) -> None:
+    """A sweep without alignments keeps no CPU for them, nor a GPU for others where there are alignments alone."""
+    there(CPU, GPU)
+    common, align = crews(tasks={"align": {"gpus": 0}})
+    assert sizes([(common, 100), (align, 0)]) == [2, 0]
+    assert sizes([(common, 0), (align, 3)]) == [0, 3]
+    assert common.take_notes() == align.take_notes() == []
 
 
 def test_no_workers_of_their_own_where_the_others_are_the_same_or_leave_no_room(there: Any) -> None:

@@ -91,7 +91,7 @@ def machinery() -> Iterator[Machinery]:
         # half a CPU each: they compute nothing, and a Ray on one core has room for them
         executor = RayExecutor(ResourcesSpec(workers=WORKERS, cpus=0.5, gpus=0), {}, "local")
         try:
-            executor.start(store.uri, WORKERS)
+            executor.start(store.uri, {"pause": WORKERS})
 
             def run(packs: Sequence[Pack]) -> None:
                 ids = [task.id for pack in packs for task in pack.tasks]
