@@ -6,6 +6,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from types import FrameType
@@ -19,6 +20,8 @@ from mcdist.execute.worker import task_row
 from mcdist.store import PackResult, Store
 
 __all__ = ["Interrupted", "Signals", "Summary", "drive"]
+
+_WRITERS = 8  # packs whose rows the driver writes at a time
 
 
 class Interrupted(BaseException):
@@ -150,7 +153,7 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
         return
     kind, what = ("memory", "was killed for want of memory") if event.memory else ("lost", "was lost")
     error = f"its worker {what} {job.attempt} times; the last time: {event.why}"
-    _record(store, job, dict.fromkeys(job.ids, ("failed", kind, error)))
+    store.commit(_result(job, dict.fromkeys(job.ids, ("failed", kind, error))))
     for task_id in job.ids:
         progress.note(task_id, "failed", 0.0)
     scheduler.ended(job.pack_id, {i: Verdict("failed", kind) for i in job.ids})
@@ -163,6 +166,7 @@ def _how(event: Lost) -> str:
 
 
 def _note_blocked(scheduler: Scheduler, store: Store, progress: ProgressDisplay) -> None:
+    found = []
     for pack, causes in scheduler.take_blocked():
         verdicts = {
             i: (
@@ -172,16 +176,20 @@ def _note_blocked(scheduler: Scheduler, store: Store, progress: ProgressDisplay)
             )
             for i, inputs in causes.items()
         }
-        _record(store, job_of(pack, 0), verdicts)
+        found.append(_result(job_of(pack, 0), verdicts))
         for task_id in verdicts:
             progress.note(task_id, "blocked", 0.0)
+
+    if found:  # of what one failure blocks there may be much, and to write it is to wait for the store
+        with ThreadPoolExecutor(min(_WRITERS, len(found))) as pool:
+            list(pool.map(store.commit, found))
 
 
 def _what(scheduler: Scheduler, inputs: list[str]) -> str:
     return ", ".join(sorted({scheduler.status[i] for i in inputs}))
 
 
-def _record(store: Store, job: Job, verdicts: Mapping[str, tuple[str, str, str]]) -> None:
+def _result(job: Job, verdicts: Mapping[str, tuple[str, str, str]]) -> PackResult:
     """Rows of `tasks` for what no worker wrote: task id -> status, kind of error, message."""
     rows = [
         task_row(job, i, spec, inputs)
@@ -189,4 +197,4 @@ def _record(store: Store, job: Job, verdicts: Mapping[str, tuple[str, str, str]]
         | {"started_at": datetime.now(timezone.utc)}
         for i, spec, inputs in zip(job.ids, job.specs, job.inputs, strict=True)
     ]
-    store.commit(PackResult(job.pack_id, rows))
+    return PackResult(job.pack_id, rows)

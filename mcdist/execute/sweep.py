@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TextIO, cast
 
-from mcdist.errors import RequestError
+from mcdist.errors import RequestError, StoreError
 from mcdist.execute.choice import wishes_of
 from mcdist.execute.driver import Signals, Summary, drive
-from mcdist.execute.executor import Executor
+from mcdist.execute.executor import Executor, ExecutorError
 from mcdist.execute.halving import StoredHalvings
 from mcdist.execute.packing import choices
 from mcdist.execute.preflight import preflight
@@ -216,6 +216,8 @@ def _work(
     progress = ProgressDisplay(counts, done, kinds, costs, workers.workers, out, workers.publish)
     try:
         drive(scheduler, workers, store, progress)
+    except StoreError as error:  # no wrong request any more: something has been written
+        raise ExecutorError(f"the sweep cannot go on: {error}") from error
     finally:
         progress.close()
     print(f"{progress.describe()} · took {duration(progress.elapsed())}", file=out, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from support.sweeps import assert_same_tables, small_sweep, tables
 
 import mcdist
+from mcdist.errors import StoreError
 from mcdist.execute import Summary
 from mcdist.execute import worker as worker_module
+from mcdist.execute.executor import ExecutorError
+from mcdist.store import PackResult, Store
 from mcdist.tasks import endpoint, path
 from mcdist.tasks.work import Bench, Item, Outcome
 
@@ -96,3 +100,41 @@ def test_a_sweep_whose_packs_are_halved_killed_and_resumed_ends_like_an_undistur
     assert do(tmp_path / "b").exit_code == 0
     assert_same_tables(tables(tmp_path / "a"), tables(tmp_path / "b"))
     assert halved == too_large[0] - halved, "what was halved before the kill was tried whole again"
+
+
+@pytest.mark.usefixtures("poison")
+def test_what_a_failure_blocks_is_written_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver waits for the store for hundreds of them on a large sweep. Two packs of lines, two of curves."""
+    commit, at_it, seen = Store.commit, list[str](), list[int]()
+
+    def watched(store: Store, pack: PackResult) -> None:
+        blocked = pack.tasks[0]["status"] == "blocked"
+        if blocked:
+            at_it.append(pack.pack_id)
+            time.sleep(0.2)
+            seen.append(len(at_it))
+        commit(store, pack)
+        if blocked:
+            at_it.remove(pack.pack_id)
+
+    monkeypatch.setattr(Store, "commit", watched)
+    assert run(tmp_path).counts["blocked"] == 12
+    assert len(seen) >= 4
+    assert max(seen) > 1
+
+
+@pytest.mark.usefixtures("poison")
+def test_a_store_that_fails_the_driver_is_no_wrong_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1, not 2: something has been written. The same command goes on."""
+    commit = Store.commit
+
+    def refused(store: Store, pack: PackResult) -> None:
+        if pack.tasks[0]["status"] == "blocked":
+            raise StoreError(f"cannot write {tmp_path}: it is away")
+        commit(store, pack)
+
+    monkeypatch.setattr(Store, "commit", refused)
+    with pytest.raises(ExecutorError, match=r"the sweep cannot go on: cannot write .*: it is away"):
+        run(tmp_path)
+    monkeypatch.setattr(Store, "commit", commit)
+    assert run(tmp_path).counts == {"done": 3 + 6 + 6, "failed": 1, "blocked": 6 + 6}
