@@ -141,16 +141,14 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
     job = event.job
     halved = event.memory and event.begun and len(job.ids) > 1
     if event.begun:
-        progress.say(
-            f"a worker was lost{_how(event)} at {job.kind} x{len(job.ids)} ({job.pack_id[:8]}, attempt "
-            f"{job.attempt}{'' if event.blamed else ', which does not count'})"
-            f"{'; its tasks are done in halves' if halved else ''}"
-        )
+        then = "its tasks are done in halves" if halved else "it is tried again"
+        progress.tell(f"a worker was lost{_how(event)} at {job.kind} x{len(job.ids)} ({job.pack_id[:8]}): {then}")
     if halved:
         scheduler.halve(job.pack_id)
         return
     if not scheduler.lost(job.pack_id, event.blamed, event.harmless):
         return
+    progress.tell(f"{job.kind} ({job.pack_id[:8]}) is given up")
     kind, what = ("memory", "was killed for want of memory") if event.memory else ("lost", "was lost")
     error = f"its worker {what} {job.attempt} times; the last time: {event.why}"
     store.commit(_result(job, dict.fromkeys(job.ids, ("failed", kind, error))))
@@ -162,7 +160,7 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
 def _how(event: Lost) -> str:
     if event.memory:
         return " for want of memory"
-    return ", its node taken away," if event.harmless else " with its node" if event.node else ""
+    return ", its node taken away," if event.harmless else ", its node gone or out of reach," if event.node else ""
 
 
 def _note_blocked(scheduler: Scheduler, store: Store, progress: ProgressDisplay) -> None:
@@ -176,13 +174,13 @@ def _note_blocked(scheduler: Scheduler, store: Store, progress: ProgressDisplay)
             )
             for i, inputs in causes.items()
         }
-        found.append(_result(job_of(pack, 0), verdicts))
+        found.append((job_of(pack, 0), verdicts))
         for task_id in verdicts:
             progress.note(task_id, "blocked", 0.0)
 
     if found:  # of what one failure blocks there may be much, and to write it is to wait for the store
         with ThreadPoolExecutor(min(_WRITERS, len(found))) as pool:
-            list(pool.map(store.commit, found))
+            list(pool.map(lambda one: store.commit(_result(*one)), found))
 
 
 def _what(scheduler: Scheduler, inputs: list[str]) -> str:

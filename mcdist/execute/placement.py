@@ -121,6 +121,10 @@ class Placement:
         asked = self.resources.workers
         return Want(self.cpus, self.gpus, most if asked == "auto" else min(most, asked))
 
+    def least(self) -> Want:
+        """What it cannot do without: one worker, or as many as were asked for."""
+        return Want(self.cpus, self.gpus, 1 if self.resources.workers == "auto" else self.resources.workers)
+
     def has(self, size: int, there: Iterable[Node]) -> None:
         """There should be so many workers by now, on these nodes: what of it is new is noted."""
         if not any(node.fits(self.cpus, self.gpus) for node in there):
@@ -148,11 +152,12 @@ def apart(placements: Sequence[Placement]) -> list[Placement]:
     first, found = placements[0], [placements[0]]
     for one in placements[1:]:
         own, common = one.resources, first.resources
-        alike = own.threads == common.threads and one.gpus == first.gpus and one.cpus <= first.cpus
+        alike = own.threads == common.threads and one.gpus == first.gpus and one.cpus == first.cpus
         if alike and own.workers == "auto":
             continue
-        wants = [other.want(1) for other in (*found, one)]
-        if not (one.unknown or allot(nodes(), wants)[-1] or allot(one.more, wants)[-1]):
+        wants = [other.least() for other in (*found, one)]
+        there, started = allot(nodes(), wants), allot(one.more, wants)
+        if not one.unknown and any(max(a, b) < w.most for a, b, w in zip(there, started, wants, strict=True)):
             first.note(f"there is no room for workers for {', '.join(one.kinds)} alone: the others do that as well")
             continue
         found.append(one)

@@ -79,6 +79,10 @@ class ProgressDisplay:
         if note in self._said:
             return
         self._said.add(note)
+        self.tell(note)
+
+    def tell(self, note: str) -> None:
+        """A line that stays, however often it was said."""
         if self._bar is not None:
             self._bar.console.print(f"note: {note}", markup=False, highlight=False)
         else:

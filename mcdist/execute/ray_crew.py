@@ -53,7 +53,7 @@ class Crew:
     """Actors of one size. make: starts one.
 
     members: those that are ready. starting: the reference that resolves once one is ready -> the actor. most: how many
-    are of use; size: how many there should be.
+    are of use; size: how many there should be. empty_since: when it last had a member, if it has none.
     """
 
     def __init__(self, placement: Placement, make: Callable[[Placement], Any]) -> None:
@@ -61,6 +61,7 @@ class Crew:
         self.members = Roster[Member](HELD)
         self.starting: dict[Any, Any] = {}
         self.most, self.size, self._stillborn, self._starts_from = 0, 0, 0, 0.0
+        self.empty_since: float | None = time.monotonic()
 
     def staff(self, size: int) -> None:
         """Have so many actors, ready or starting."""
@@ -78,13 +79,15 @@ class Crew:
 
         Raises ExecutorError where none of the crew does, time and again.
         """
-        actor = self.starting.pop(reference)
+        actor = self.starting.pop(reference, None)
+        if actor is None:  # it was told not to, meanwhile
+            return None
         try:
             node: str = ray.get(reference)
         except RayError as error:
             self._failed(error)
             return None
-        self._stillborn = 0
+        self._stillborn, self.empty_since = 0, None
         member = Member(self, actor, actor.live.remote(), node)
         self.members.add(member)
         return member
@@ -99,11 +102,17 @@ class Crew:
         self.placement.note(f"some workers do not start; the last one: {reason}")
         self._starts_from, self._stillborn = time.monotonic() + _RESPITE_S, 0
 
+    def lost(self, member: Member) -> None:
+        """A member is gone."""
+        self.members.remove(member)
+        if not self.members:
+            self.empty_since = time.monotonic()
+
     def take_back(self) -> None:
         """Where actors have nothing to do, there is nothing else to start: they get what others keep for later."""
         idle = self.members.idle()
-        for member in self.members if idle else ():
-            if idle and len(member.held) > 1 and not member.held[-1].taken_back:
+        for member in self.members.full() if idle else ():
+            if idle and not member.held[-1].taken_back:
                 member.actor.take_back.remote(member.held[-1].place)
                 member.held[-1].taken_back = True
                 idle -= 1

@@ -34,7 +34,7 @@ __all__ = ["RayExecutor"]
 
 _GONE = (RayActorError, ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError)
 _LOOK_S = 2.0  # seconds between looks at which nodes there are
-_PATIENCE_S = 60.0  # seconds that a crew lets those before it find their room, where the nodes may be the same
+_PATIENCE_S = 60.0  # seconds that crews let others find their room, and are then waited for themselves
 _CALLS = 2 * HELD + 2  # calls that an actor answers at a time: `do` and `reached` for each job, `live`, one more
 _REMOTE: Any = ray.remote(Actor)
 
@@ -96,16 +96,35 @@ class RayExecutor(Executor):
     def _staff(self) -> None:
         """Have as many actors of each crew as there should be on the nodes that there are by now.
 
-        A crew waits until those before it have found their room: it might take it, as Ray places actors one by one.
+        Those with GPUs come first, and the others wait until these have found their room: they might take it, as Ray
+        places actors one by one.
         """
         self._looked = time.monotonic()
-        placed = self._looked - self._opened > _PATIENCE_S
-        for i, (crew, size) in enumerate(
-            zip(self._crews, sizes([(c.placement, c.most) for c in self._crews]), strict=True)
-        ):
+        patient = self._looked - self._opened < _PATIENCE_S
+        for crew, size in zip(self._crews, sizes([(c.placement, c.most) for c in self._crews]), strict=True):
             crew.size = size
-            if not i or placed or not any(before.starting for before in self._crews[:i]):
-                crew.staff(size)
+        before: list[Crew] = []
+        for crew in sorted(self._crews, key=lambda crew: -crew.placement.gpus):
+            if not (patient and any(other.starting for other in before)):
+                crew.staff(crew.size)
+            before.append(crew)
+
+    def _at_work(self, number: int) -> Crew:
+        """The crew that does the tasks of this one: itself, but where it has found no room for a while.
+
+        Then one with as many GPUs at least does them as well: what there was room for when the sweep began may have
+        gone with a node, or may be taken by others. For GPUs one waits.
+        """
+        crew = self._crews[number]
+        if crew.empty_since is None or time.monotonic() - crew.empty_since < _PATIENCE_S:
+            return crew
+        gpus = crew.placement.gpus
+        other = next((one for one in self._crews if len(one.members) and one.placement.gpus >= gpus), None)
+        if other is None:
+            return crew
+        whose = ", ".join(crew.placement.kinds) or "all other tasks"
+        crew.placement.note(f"workers for {whose} have found no room: others do that meanwhile")
+        return other
 
     def _make(self, placement: Placement) -> Any:
         options = _REMOTE.options(
@@ -126,7 +145,7 @@ class RayExecutor(Executor):
         while len(found) < len(tunings):
             busy = {id(member) for member, _, _ in trying.values()}
             for member in [m for m in self._members if id(m) not in busy]:
-                mine = (one for one in open_ if self._crews[self.crew_of(tunings[one[0]].kind)] is member.crew)
+                mine = (one for one in open_ if self._at_work(self.crew_of(tunings[one[0]].kind)) is member.crew)
                 if (one := next(mine, None)) is not None:
                     open_.remove(one)
                     trying[member.actor.tune.remote(tunings[one[0]])] = member, *one
@@ -153,12 +172,12 @@ class RayExecutor(Executor):
 
     def free(self, ready: int, crew: int = 0) -> bool:
         """See `Executor`: an actor gets work once it is ready; one that Ray has no room for (yet) gets none."""
-        members = self._crews[crew].members
+        members = self._at_work(crew).members
         return members.next(keep=ready > len(members)) is not None
 
     def submit(self, job: Job) -> None:
         """See `Executor`."""
-        member = self._crews[self.crew_of(job.kind)].members.next(keep=True)
+        member = self._at_work(self.crew_of(job.kind)).members.next(keep=True)
         assert member is not None, "no worker is free"
         place = member.given
         # asked before the job is sent, so that what the job may do to the actor cannot come before the answer
@@ -212,7 +231,7 @@ class RayExecutor(Executor):
     def _bury(self, member: Member, error: RayError) -> list[Ended | Lost]:
         """Replace an actor that is gone. The last of its jobs whose turn had come is the one it was at."""
         ray.kill(member.actor)
-        member.crew.members.remove(member)
+        member.crew.lost(member)
         for reference in (member.death, *(held.report for held in member.held)):
             del self._of[reference]
         self._staff()

@@ -55,6 +55,10 @@ class Roster(Generic[M]):
         """How many have nothing to do."""
         return len(self._at[0])
 
+    def full(self) -> list[M]:
+        """Those that have `most`."""
+        return list(self._at[-1])
+
     def next(self, keep: bool) -> M | None:
         """Who gets a job: of those with the fewest the one that has had so few for the longest; None where nobody.
 

@@ -97,6 +97,6 @@ class Silent(ProgressDisplay):
         super().__init__(plan.counts(), {}, kinds, dict.fromkeys(kinds, 0.0), lambda kind: 1, io.StringIO())
         self.notes: list[str] = []
 
-    def say(self, note: str) -> None:
+    def tell(self, note: str) -> None:
         """See `ProgressDisplay`."""
         self.notes.append(note)

@@ -9,7 +9,8 @@
 | workers whose constructor fails, on one node | test_nodes.py |
 | node killed in the midst of a curve | test_nodes.py, test_chaos.py |
 | node that joins; no node left, then new ones | test_nodes.py |
-| nodes with and without GPUs; shares of a GPU; tasks with workers of their own | test_nodes.py, execute/test_placement.py |
+| nodes with and without GPUs; shares of a GPU | test_nodes.py, execute/test_placement.py |
+| tasks with workers of their own; these without room | test_nodes.py, execute/test_placement.py |
 | request that no node can meet, without an autoscaler and with one | test_nodes.py, execute/test_placement.py |
 | driver killed, the same command again | execute/test_kills.py; on a cluster test_drivers.py, test_chaos.py |
 | SIGINT, SIGTERM | execute/test_kills.py, execute/test_interrupts.py; a job that is stopped execute/test_jobs_ray.py |

@@ -132,6 +132,23 @@ def test_tasks_with_workers_of_their_own_are_done_off_the_gpus_the_others_on_the
     assert_same_tables(tables(tmp_path), undisturbed(small_sweep(resources={"pack": 3, "gpus": 0})))
 
 
+def test_where_workers_of_their_own_lose_their_room_the_others_do_those_tasks(
+    nodes: Nodes, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Expected
+) -> None:
+    """Their node goes, for good, and the other has no CPU left."""
+    monkeypatch.setattr(ray_pool, "_REMOTE", gpu_in_name_only())
+    monkeypatch.setattr(ray_pool, "_PATIENCE_S", 8.0)
+    with_gpu, plain = nodes.add(cpus=1, gpus=1), nodes.add(cpus=1)
+    sweep, out = long_curves(gpus=1, tasks={"path": {"gpus": 0}}), io.StringIO()
+    with Background(watch, lambda: run(sweep, tmp_path, nodes, out)) as going:
+        wait_for(lambda: plain.node_id in watch.kinds["path"], "a path on its way there")
+        nodes.kill(nodes.freeze(plain.node_id))
+    assert going.summary.exit_code == 0
+    assert watch.kinds["path"] == {plain.node_id, with_gpu.node_id}
+    assert "workers for path have found no room: others do that meanwhile" in out.getvalue()
+    assert_same_tables(tables(tmp_path), undisturbed(long_curves()))
+
+
 def test_what_no_node_has_is_refused_unless_one_may_come(
     nodes: Nodes, watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,7 +73,12 @@ def test_the_memory_of_a_driver_does_not_grow_with_what_is_done(nodes: Nodes, tm
     executor = RayExecutor(ResourcesSpec(gpus=0), {}, nodes.address)
     try:
         executor.start(store.uri, {"pause": len(tasks)})
-        drive(scheduler, executor, store, Measured({"pause": len(tasks)}, {}, kinds, costs, 2, io.StringIO()))
+        drive(
+            scheduler,
+            executor,
+            store,
+            Measured({"pause": len(tasks)}, {}, kinds, costs, executor.workers, io.StringIO()),
+        )
     finally:
         executor.close()
     print("driver, MB:", [size // MB for size in sizes])

@@ -87,10 +87,10 @@ def test_a_pack_whose_worker_was_killed_for_want_of_memory_is_halved_a_task_give
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({}, " at pause x4 (…, attempt 1)"),
-        ({"memory": True}, " for want of memory at pause x4 (…, attempt 1); its tasks are done in halves"),
-        ({"node": True}, " with its node at pause x4 (…, attempt 1, which does not count)"),
-        ({"harmless": True}, ", its node taken away, at pause x4 (…, attempt 1, which does not count)"),
+        ({}, " at pause x4 (…): it is tried again"),
+        ({"memory": True}, " for want of memory at pause x4 (…): its tasks are done in halves"),
+        ({"node": True}, ", its node gone or out of reach, at pause x4 (…): it is tried again"),
+        ({"harmless": True}, ", its node taken away, at pause x4 (…): it is tried again"),
         ({"begun": False}, None),
     ],
 )

@@ -141,6 +141,21 @@ def test_no_workers_of_their_own_where_the_others_are_the_same_or_leave_no_room(
     assert alone.take_notes() == ["there is no room for workers for align alone: the others do that as well"]
 
 
+@pytest.mark.parametrize(
+    ("nodes", "resources"),
+    [
+        ([(4, 0)], {"workers": 4, "tasks": {"align": {"threads": 2}}}),  # the number that was asked for comes first
+        ([(1, 1)], {"gpus": 0, "tasks": {"path": {"gpus": 1}}}),  # one of each does not fit, whoever is first
+        ([(2, 1)], {"gpus": 0, "cpus": 2, "tasks": {"path": {"gpus": 1, "cpus": 1}}}),
+    ],
+)
+def test_a_crew_without_room_beside_the_others_is_not_made(there: Any, nodes: Any, resources: dict[str, Any]) -> None:
+    """Ray would let it wait for ever, and its tasks with it."""
+    there(*nodes)
+    [alone] = crews(**resources)
+    assert "the others do that as well" in alone.take_notes()[0]
+
+
 def test_a_crew_that_no_node_could_hold_is_refused_by_its_name(there: Any) -> None:
     there(GPU)
     with pytest.raises(

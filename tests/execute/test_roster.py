@@ -46,6 +46,7 @@ def test_the_next_worker_is_the_one_that_a_search_would_find(seed: int) -> None:
         for keep in (False, True):
             assert roster.next(keep) == plain.next(keep)
         assert list(roster) == list(plain.loads)
+        assert sorted(roster.full()) == sorted(w for w, load in plain.loads.items() if load == 2)
         assert (len(roster), roster.idle()) == (len(plain.loads), sum(not load for load in plain.loads.values()))
 
 
