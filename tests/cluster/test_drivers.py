@@ -25,22 +25,27 @@ pytestmark = [pytest.mark.ray, pytest.mark.cluster]
 Expected = Callable[[dict[str, Any]], dict[str, pd.DataFrame]]
 
 
+Start = Callable[[], subprocess.Popen[str]]
+
+
 @pytest.fixture
-def other_driver(nodes: Nodes, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that does the sweep with one worker, once it has committed something."""
+def start_other(nodes: Nodes, tmp_path: Path) -> Iterator[Start]:
+    """Starts a process that does the sweep with one worker; call once there is a node for it."""
     (tmp_path / "sweep.yaml").write_text(json.dumps(long_curves(workers=1)))
     line = [sys.executable, "-m", "mcdist", "run", str(tmp_path / "sweep.yaml"), "--store", str(tmp_path / "s")]
-    process = subprocess.Popen(
-        [*line, "--address", nodes.address],
-        env=os.environ | {"RAY_ADDRESS": ""},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    yield process
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        environment = os.environ | {"RAY_ADDRESS": ""}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        started.append(subprocess.Popen([*line, "--address", nodes.address], env=environment, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def begun(process: subprocess.Popen[str], store: Path) -> None:
@@ -54,10 +59,11 @@ def begun(process: subprocess.Popen[str], store: Path) -> None:
 
 
 def test_two_drivers_that_do_the_same_sweep_at_once_are_in_nobodys_way(
-    nodes: Nodes, watch: Watch, tmp_path: Path, undisturbed: Expected, other_driver: subprocess.Popen[str]
+    nodes: Nodes, watch: Watch, tmp_path: Path, undisturbed: Expected, start_other: Start
 ) -> None:
     expected, store = undisturbed(long_curves()), tmp_path / "s"
     nodes.add(cpus=2)
+    other_driver = start_other()
     begun(other_driver, store)
     summary = mcdist.run(
         long_curves(workers=1), store=str(store), executor="ray", address=nodes.address, out=io.StringIO()
@@ -72,11 +78,12 @@ def test_two_drivers_that_do_the_same_sweep_at_once_are_in_nobodys_way(
 
 
 def test_a_driver_killed_on_a_cluster_frees_its_workers_for_the_next(
-    nodes: Nodes, watch: Watch, tmp_path: Path, undisturbed: Expected, other_driver: subprocess.Popen[str]
+    nodes: Nodes, watch: Watch, tmp_path: Path, undisturbed: Expected, start_other: Start
 ) -> None:
     """The node has room for one worker: the next driver has none until Ray has ended that of the first."""
     expected, store = undisturbed(long_curves()), tmp_path / "s"
     nodes.add(cpus=1)
+    other_driver = start_other()
     begun(other_driver, store)
     other_driver.kill()
     other_driver.wait()
