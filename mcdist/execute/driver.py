@@ -140,15 +140,14 @@ def _lost(event: Lost, scheduler: Scheduler, store: Store, progress: ProgressDis
         return
     job = event.job
     halved = event.memory and event.begun and len(job.ids) > 1
-    if event.begun:
-        then = "its tasks are done in halves" if halved else "it is tried again"
-        progress.tell(f"a worker was lost{_how(event)} at {job.kind} x{len(job.ids)} ({job.pack_id[:8]}): {then}")
     if halved:
         scheduler.halve(job.pack_id)
+    given_up = not halved and scheduler.lost(job.pack_id, event.blamed, event.harmless)
+    if event.begun:
+        then = "its tasks are done in halves" if halved else "it is given up" if given_up else "it is tried again"
+        progress.tell(f"a worker was lost{_how(event)} at {job.kind} x{len(job.ids)} ({job.pack_id[:8]}): {then}")
+    if not given_up:
         return
-    if not scheduler.lost(job.pack_id, event.blamed, event.harmless):
-        return
-    progress.tell(f"{job.kind} ({job.pack_id[:8]}) is given up")
     kind, what = ("memory", "was killed for want of memory") if event.memory else ("lost", "was lost")
     error = f"its worker {what} {job.attempt} times; the last time: {event.why}"
     store.commit(_result(job, dict.fromkeys(job.ids, ("failed", kind, error))))

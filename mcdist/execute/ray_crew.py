@@ -63,14 +63,13 @@ class Crew:
         self.most, self.size, self._stillborn, self._starts_from = 0, 0, 0, 0.0
         self.empty_since: float | None = time.monotonic()
 
-    def staff(self, size: int) -> None:
-        """Have so many actors, ready or starting."""
-        self.size = size
-        missing = size - len(self.members) - len(self.starting)
+    def staff(self) -> None:
+        """Have `size` actors, ready or starting."""
+        missing = self.size - len(self.members) - len(self.starting)
         for _ in range(missing if time.monotonic() >= self._starts_from else 0):
             actor = self._make(self.placement)
             self.starting[actor.ready.remote()] = actor
-        for _ in range(min(len(self.starting), len(self.members) + len(self.starting) - size)):
+        for _ in range(min(len(self.starting), len(self.members) + len(self.starting) - self.size)):
             _, actor = self.starting.popitem()  # the last one: its node has left before it could start
             ray.kill(actor)
 

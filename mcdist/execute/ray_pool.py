@@ -106,7 +106,7 @@ class RayExecutor(Executor):
         before: list[Crew] = []
         for crew in sorted(self._crews, key=lambda crew: -crew.placement.gpus):
             if not (patient and any(other.starting for other in before)):
-                crew.staff(crew.size)
+                crew.staff()
             before.append(crew)
 
     def _at_work(self, number: int) -> Crew:

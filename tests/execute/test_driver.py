@@ -107,6 +107,13 @@ def test_the_log_says_which_work_was_lost(tmp_path: Path, how: dict[str, bool], 
     assert notes == ("" if said is None else f"note: a worker was lost{said}\n")
 
 
+def test_the_log_says_that_work_is_given_up(tmp_path: Path) -> None:
+    out = io.StringIO()
+    driven(tmp_path, tasks=1, pack=1, retries=1, fate=lambda job: Lost(job, "gone"), out=out)
+    ends = [line.rsplit(": ", 1)[1] for line in out.getvalue().splitlines()]
+    assert ends == ["it is tried again", "it is given up"]
+
+
 @pytest.mark.parametrize("how", [{"begun": False, "memory": True}, {"node": True}, {"harmless": True}])
 def test_a_job_that_has_nothing_to_do_with_the_loss_keeps_its_attempt(tmp_path: Path, how: dict[str, bool]) -> None:
     """Its turn had not come; its whole node went; it was taken back."""

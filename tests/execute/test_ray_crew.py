@@ -34,12 +34,14 @@ def test_of_several_that_fail_at_once_those_told_not_to_start_are_passed_over(mo
     monkeypatch.setattr(ray_crew.ray, "kill", kill)
     monkeypatch.setattr(ray_crew.ray, "get", get)
     crew = Crew(cast(Placement, None), lambda placement: Actor())
-    crew.staff(3)
+    crew.size = 3
+    crew.staff()
     all_ = list(crew.starting)
     assert crew.started(all_[0]) is None
-    crew.staff(1)
+    crew.size = 1
+    crew.staff()
     assert [actor.killed for actor in all_] == [False, False, True]
     assert [crew.started(reference) for reference in all_[1:]] == [None, None]
     assert not crew.starting
-    crew.staff(1)
+    crew.staff()
     assert len(crew.starting) == 1
